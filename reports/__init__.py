@@ -1,1 +1,1 @@
-"""Run-store reader, tables, figures, HTML and PDF; never torch."""
+"""The report: evidence, tables, figures, HTML and PDF; never imports torch."""

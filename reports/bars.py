@@ -1,4 +1,5 @@
-"""The small interval bars in a table: one axis for the whole column, what leaves it is an arrow."""
+"""Small interval bars in a table: one axis for the whole column; intervals beyond it end in an
+arrow."""
 
 from markupsafe import Markup
 
@@ -7,7 +8,7 @@ from fusefront.reports.figures.style import ink
 from fusefront.reports.plane import ends
 
 WIDTH, HEIGHT = 130, 16
-REACH = 3.0  # how far below zero the axis goes, in heights above it: a far tail flattens all
+REACH = 3.0  # the axis goes at most so many times its upper part below 0: far losses flatten all
 
 
 def axis(intervals: list[Interval]) -> tuple[float, float]:
@@ -26,7 +27,7 @@ def axis(intervals: list[Interval]) -> tuple[float, float]:
 
 
 def bar(interval: Interval, limits: tuple[float, float], *, chosen: bool) -> Markup:
-    """An SVG of the interval in light inks; the numbers stand beside it."""
+    """An SVG of the interval; the numbers are printed beside it."""
     low, high = limits
 
     def x(value: float) -> float:

@@ -1,4 +1,5 @@
-"""What a table shows and what its file holds: a text beside the values that it was printed from."""
+"""Table cells: the text on the page, and the values in the table's files from which it was
+printed."""
 
 from typing import Literal
 
@@ -11,7 +12,7 @@ NONE = "–"
 
 
 class ColumnHead(str):
-    """A column's head on the page, the columns that it has in the files, and what these hold."""
+    """A column's heading on the page, its columns in the files, and their kind."""
 
     columns: tuple[str, ...]
     kind: Kind
@@ -29,12 +30,12 @@ class ColumnHead(str):
 
 
 class TableEntry(str):
-    """A cell's text with its values, one a column of its head; None where there is none."""
+    """A cell's text with its values, one for each file column of its head; None = no value."""
 
     values: tuple[Value, ...]
 
     def __new__(cls, text: str, *values: Value) -> "TableEntry":
-        """A text and what it was printed from."""
+        """A text and the values that it was printed from."""
         cell = super().__new__(cls, text)
         cell.values = values
         return cell
@@ -65,14 +66,14 @@ def whole_head(text: str, column: str) -> ColumnHead:
 
 
 def number_cell(value: float | None, text: str) -> TableEntry:
-    """A number as it is printed; a dash where there is none."""
+    """A number as it is printed; a dash if there is none."""
     return TableEntry(NONE, None) if value is None else TableEntry(text, value)
 
 
 def ends_cell(
     interval: Interval | None, places: int = 4, margin: float | None = None
 ) -> TableEntry:
-    """The interval's ends; says so where none was measured."""
+    """The interval's ends; says so if there is no interval."""
     if interval is None:
         return TableEntry(NONE, None, None)
     if interval.low is None or interval.high is None:
@@ -89,9 +90,10 @@ def whole_cell(interval: Interval | None, places: int = 4) -> TableEntry:
 
 
 def values_of(head: str, text: str) -> tuple[Value, ...]:
-    """The values of a cell in its head's columns; a plain text is its own, a dash is none.
+    """The values of a cell in its head's columns; a plain text is its own value, a dash means none.
 
-    ValueError where there are more or fewer than columns.
+    Raises:
+        ValueError: the number of values is not that of the columns.
 
     >>> values_of("strategy", "–"), values_of(ends_head("AUC", "auc"), "–")
     ((None,), (None, None))
@@ -107,7 +109,7 @@ def values_of(head: str, text: str) -> tuple[Value, ...]:
 
 
 def sorting_value(text: str) -> str | None:
-    """What a row is sorted by: the cell's first value; None where there is none.
+    """The value that a row is sorted by: the cell's first value; None if there is none.
 
     >>> sorting_value(TableEntry("1.2 M", 1_200_000)), sorting_value("gated"), sorting_value("–")
     ('1200000', 'gated', None)

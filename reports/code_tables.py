@@ -1,4 +1,4 @@
-"""What the codes keep and how narrow they may be, as tables."""
+"""Tables of what item codes keep, and of AUC by their width."""
 
 from fusefront.reports import numbers
 from fusefront.reports.cells import (

@@ -7,19 +7,19 @@ import numpy as np
 from fusefront.reports.evidence import Evidence, TrainingCurve
 
 PANELS = 12
-WITHIN = 0.03  # AUC below the best at which a strategy still has its panel
+WITHIN = 0.03  # a strategy gets a panel if its AUC is at most this far below the best
 
 
 class Panels(NamedTuple):
-    """Which strategies have a panel, and which are left to the text."""
+    """Which strategies have a panel, and which are only mentioned in the text."""
 
     shown: list[str]
     left_out: list[str]
 
 
 def with_panels(evidence: Evidence) -> Panels:
-    """Those that the decision names first, then the best; not those far below, which would flatten
-    all."""
+    """Those that the decision names first, then the best; strategies far below are left out, since
+    they would flatten all panels."""
     decision = evidence.decision
     best: dict[str, float] = {}
     for curve in epochs(evidence):

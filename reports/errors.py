@@ -1,5 +1,5 @@
-"""What a report needs of the machine and does not find there."""
+"""Errors for what a report needs from the machine and does not find."""
 
 
 class ReportError(RuntimeError):
-    """One sentence for whoever asked for the report: what is missing, how to get it."""
+    """Something that the report needs is missing; the message says how to get it."""

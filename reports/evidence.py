@@ -1,8 +1,8 @@
-"""Everything the report shows, as plain frozen data; whoever holds it can draw the page.
+"""Everything that the report shows, as plain frozen data, from which the page can be drawn.
 
-Units: AUC and differences of AUC as plain numbers (0.0061), latencies in milliseconds, shares in
-0 .. 1, money in `StudyFacts.currency`. Optional parts may be None or empty: the page leaves them
-out. `to_json` and `from_json` round trip without loss (NaN becomes null).
+Units: AUC and differences of AUC as plain numbers (0.0061), latencies in milliseconds, shares from
+0 to 1, money in `StudyFacts.currency`. Optional parts may be None or empty: the page leaves them
+out. `to_json` and `from_json` are inverse to each other (NaN becomes null).
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Point:
     """One strategy. Differences are paired; `verdict` is against what runs today."""
 
     strategy: str
-    family: str  # compressed | early | late | published | control; anything else is drawn as other
+    family: str  # compressed | early | late | published | control; others are drawn as "other"
     auc: Interval
     gain: Interval | None = None  # over what runs today; None for a study without one
     gain_vs_choice: Interval | None = None
@@ -58,7 +58,7 @@ class Point:
     description: str = ""  # long name for sentences; "" = the label
     role: str = ""  # candidate | control | baseline | device (measures, never ships)
     p50: Interval | None = None  # ms per request
-    p99: Interval | None = None  # ends as they decide, floor included; None: no 1,000 requests
+    p99: Interval | None = None  # the ends that decide, floor included; None: under 1,000 requests
     p99_open: bool = False  # the upper end is at least what is given
     limit: LimitGrade | None = None  # whether p99 keeps the limit; None: not timed
     mean_ms: float | None = None
@@ -75,7 +75,7 @@ class Point:
     verdict_vs_choice_detail: str = ""
     rows_to_settle: int | None = None  # more test rows that would settle it against today
     seeds_to_settle: int | None = None
-    effect_to_settle: float | None = None  # AUC that these would see; None = not worked out
+    effect_to_settle: float | None = None  # AUC that these would detect; None = not computed
     seeds: int = 1
     failed_seeds: int = 0
     run_ids: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Change:
-    """The decision at another value of one knob."""
+    """The decision at another value of one setting."""
 
     knob: Literal["slo", "margin", "price", "traffic"]
     value: float  # ms, AUC, factor on the price per core-hour, requests per second
@@ -105,17 +105,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Margins:
-    """By how much the choice is chosen; None where there is nothing to compare with."""
+    """How far the choice is ahead; None where there is nothing to compare with."""
 
     over_today: Interval | None = None  # AUC
     over_runner_up: Interval | None = None  # AUC
-    p99_room_ms: float | None = None  # limit less the upper end of its p99, floor included
-    cost_room: float | None = None  # limit less its cost, per million predictions
+    p99_room_ms: float | None = None  # limit minus the upper end of its p99, floor included
+    cost_room: float | None = None  # limit minus its cost, per million predictions
 
 
 @dataclass(frozen=True)
 class Lack:
-    """What is missing for a decision: data for a sentence, and the sentence of the command line."""
+    """Evidence that a decision lacks: the data of its sentence, and the sentence on the command
+    line."""
 
     kind: Literal[
         "limit",
@@ -136,7 +137,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the policy said."""
+    """The result of the policy."""
 
     case: Case
     reason: Reason
@@ -144,9 +145,9 @@ class Decision:
     margin: float
     choice: str | None = None  # None: infeasible or thin
     today: str | None = None
-    subject: str | None = None  # whom the sentence is about when nothing is chosen
+    subject: str | None = None  # subject of the sentence if nothing is chosen
     leader: str | None = None  # best lower bound of the gain under the limit
-    runner_up: str | None = None  # what the policy chooses without the choice
+    runner_up: str | None = None  # what the policy would choose if the choice did not exist
     margins: Margins = field(default_factory=Margins)
     max_cost: float | None = None
     feasible: tuple[str, ...] = ()
@@ -157,8 +158,8 @@ class Decision:
     owner: str = ""
     date: str = ""
     recheck: str = ""  # when to look again
-    best: str | None = None  # highest AUC of what is no control and may ship
-    not_firm: tuple[str, ...] = ()  # whose verdict is another by another recipe
+    best: str | None = None  # highest AUC of a strategy that may ship and is no control
+    not_firm: tuple[str, ...] = ()  # strategies whose verdict changes under another recipe
     unbeaten: tuple[str, ...] = ()  # controls that it is not shown to beat, the highest AUC first
     recorded_slo_ms: float | None = None  # the limit on record, where this decision is a what-if
 
@@ -173,20 +174,20 @@ class FirmnessReason:
         "latency",  # p99 timed again may pass the limit
         "limit",  # limit x 0.8 or x 1.2 gives another choice
         "margin",  # margin x 0.5 or x 2 gives another choice
-        "probability",  # something else may well be better by more than the margin
-        "search",  # too few trials, or another search might choose otherwise
-        "training",  # the choice was still rising when its training ended
+        "probability",  # another one may be better by more than the margin
+        "search",  # too few trials, or a repeated search might choose otherwise
+        "training",  # the choice's AUC still rose when its training ended
         "recipe",  # another recipe gives another verdict
         "disturbed",  # the latency session was disturbed
     ]
     numbers: dict[str, float] = field(default_factory=dict)
-    strategy: str = ""  # whom it is about, or what would be chosen; "" = nothing would be
+    strategy: str = ""  # its subject, or what would be chosen; "" = nothing
     text: str = ""
 
 
 @dataclass(frozen=True)
 class FlipPoint:
-    """Where the decision becomes another one; `value` is None for another search."""
+    """A value at which the decision changes; `value` is None for a repeated search."""
 
     knob: Literal["slo", "margin", "price", "search"]
     side: Literal["below", "from", "at"]
@@ -197,34 +198,34 @@ class FlipPoint:
 
 @dataclass(frozen=True)
 class Regret:
-    """What may be lost by the choice where another one under the limit is better."""
+    """What the choice may lose if another strategy under the limit is better."""
 
     expected: float  # AUC, mean over the draws
-    largest: float  # AUC, upper end of the best rival's interval over the choice; 0 at the least
+    largest: float  # AUC, upper end of the best rival's gain over the choice, at least 0
     rival: str = ""  # whose end that is
-    clicks: float | None = None  # a year, expected; None where no clicks were replayed
-    money: float | None = None  # a year, expected, less serving cost; None where not priced
+    clicks: float | None = None  # expected, a year; None if no clicks were replayed
+    money: float | None = None  # expected, a year, minus serving cost; None without prices
     largest_money: float | None = None
 
 
 @dataclass(frozen=True)
 class Firmness:
-    """How firm the decision is on `of`: the choice, or what runs today where nothing is chosen."""
+    """How firm the decision on `of` is: the choice, or what runs today if nothing is chosen."""
 
     grade: Literal["clear", "close call", "not decided"]
-    of: str = ""  # "" where there is nothing to speak of
+    of: str = ""  # "" if there is neither
     reasons: tuple[FirmnessReason, ...] = ()  # gravest first; the page names three at most
     rivals: int = 0  # others under the limit
-    probability: float | None = None  # that none of them is better by more than the margin
+    probability: float | None = None  # that no rival is better by more than the margin
     probability_half: float | None = None  # by more than half the margin
     probability_double: float | None = None  # by more than twice the margin
-    probability_searched: float | None = None  # had all been searched anew; None = not known
+    probability_searched: float | None = None  # if all searches were repeated; None = unknown
     regret: Regret | None = None
-    gain: Interval | None = None  # over today: expected value, ends right though it was picked
+    gain: Interval | None = None  # over today: expected; the ends allow for the picking
     measured_gain: float | None = None  # the difference as it was measured
     picked_of: int = 0  # rivals among which it was picked
     clicks: Interval | None = None  # more a year than today, expected value
-    money: Interval | None = None  # a year more than today, expected, serving cost taken off
+    money: Interval | None = None  # more a year than today, expected, minus serving cost
     flips: tuple[FlipPoint, ...] = ()
     format: int = 1
 
@@ -235,7 +236,7 @@ class FrontShape:
 
     area: Interval  # under the best expected gain so far, up to the slowest; 95 % of the draws
     slowest_ms: float
-    knee: str | None  # who is the knee most often: named only with its chance
+    knee: str | None  # the most frequent knee, named only with its probability
     knee_chance: float  # share of the draws in which it is
     knees: dict[str, float] = field(default_factory=dict)  # whoever ever is -> share of the draws
     # AUC that the best under the limit has more, of each under it: mean and 95 % of the draws
@@ -281,12 +282,12 @@ class ServedBy:
 
 @dataclass(frozen=True)
 class SessionQuality:
-    """How far the latency sessions can be relied on, of what decides; shares, .1 = 10 %."""
+    """How reliable the latency sessions are, for the subjects that decide; shares, .1 = 10 %."""
 
     sessions: int
     rounds: int
     visits: int
-    contended_visits: int  # waited for a core; kept, marked
+    contended_visits: int  # visits that waited for a core; they are kept
     samples: int | None = None  # requests of the strategy with the fewest
     floor_p50: float | None = None  # how far equal sessions differ
     floor_p99: float | None = None
@@ -296,27 +297,27 @@ class SessionQuality:
     between_p99: float | None = None
     seconds: float | None = None  # of all sessions
     ended: tuple[str, ...] = ()  # a session each: precise | time | rounds
-    disturbed: tuple[str, ...] = ()  # why nothing may be decided on it, in words
+    disturbed: tuple[str, ...] = ()  # why it cannot support a decision, in words
 
 
 @dataclass(frozen=True)
 class ScopeGap:
-    """One strategy's request in both scopes at the K that decides, ms; the gap is paired."""
+    """The p50 of one strategy in both scopes at the K that decides, ms; the gap is paired."""
 
     strategy: str
     model_only: Interval  # p50
     end_to_end: Interval
-    gap: Interval  # p50 end to end less model only
+    gap: Interval  # p50 end to end minus p50 of the model alone
     model_only_p99: Interval | None = None
     end_to_end_p99: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Arriving:
-    """A strategy behind a queue: requests that arrive by themselves, at random."""
+    """A strategy behind a queue, with requests that arrive at random."""
 
     strategy: str
-    load: float  # share of what it could serve back to back
+    load: float  # share of its capacity in a closed loop
     per_second: float
     late: Interval  # share of requests later than the limit; runs are the unit
     p99_ms: float | None = None  # None: some run was overloaded
@@ -326,7 +327,7 @@ class Arriving:
 
 @dataclass(frozen=True)
 class AtOnce:
-    """Many requests in one call."""
+    """Many requests scored in one call."""
 
     strategy: str
     backend: str
@@ -346,9 +347,9 @@ class ClickRate:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The grid, the clicks it is made of and what it assumes, printed beside it.
+    """The what-if grid with its clicks and assumptions.
 
-    `rows` holds every combination of the four axes, the last axis fastest.
+    `rows` holds every combination of the four axes, the last axis varying fastest.
     """
 
     rows: tuple[WhatIfRow, ...]
@@ -363,7 +364,8 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class AblationStep:
-    """A module or modality added or left out; differences against the step before, or the full."""
+    """A module or modality added or left out; differences to the previous step, or to the whole
+    strategy."""
 
     name: str
     gain: Interval
@@ -375,12 +377,12 @@ class AblationStep:
     pcoc: Interval | None = None  # difference of predicted over clicked
     cost: "StepCost | None" = None
     mde: float | None = None  # smallest difference that is seen with 80 % power
-    over_limit: bool = False  # the part alone takes the whole over the limit
+    over_limit: bool = False  # with the part the strategy misses the limit
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """What a part adds to the whole; None = not counted, not timed."""
+    """What a part adds to the cost of the whole strategy; None = not counted or not timed."""
 
     p50: Interval | None = None  # ms
     p99: Interval | None = None
@@ -392,7 +394,7 @@ class StepCost:
 
 @dataclass(frozen=True)
 class BuildStep:
-    """What a part adds to those before it, from the plainest strategy on."""
+    """What a part adds to the parts before it, from the plainest strategy on."""
 
     name: str
     auc: float  # with it
@@ -401,7 +403,7 @@ class BuildStep:
 
 @dataclass(frozen=True)
 class CrossedEffect:
-    """A main effect (one factor) or an interaction (two); the ends hold for all at once."""
+    """A main effect (one factor) or an interaction (two); the intervals hold for all at once."""
 
     factors: tuple[str, ...]
     levels: tuple[str, ...]
@@ -419,7 +421,7 @@ class CrossedCell:
 
 @dataclass(frozen=True)
 class Ablation:
-    """additive: steps sum from `start` to `end`. Otherwise each step is a difference from `end`."""
+    """If additive, steps sum from `start` to `end`; else each step is a difference to `end`."""
 
     additive: bool
     end: str  # a strategy
@@ -467,7 +469,7 @@ class MissingCurve:
 
 @dataclass(frozen=True)
 class MissingModality:
-    """`reference` is the strategy that differences are taken from, with nothing disturbed."""
+    """`reference` is the strategy, with nothing disturbed, that differences are taken to."""
 
     reference: str
     curves: tuple[MissingCurve, ...]
@@ -488,11 +490,11 @@ class TrainingCurve:
 
 @dataclass(frozen=True)
 class FusingVerdict:
-    """A way of fusing against the baseline's, with another search in the interval."""
+    """A way of fusing compared with the baseline's; the interval covers repeated searches."""
 
     strategy: str
     trials: int  # completed; 0 = nothing was searched
-    spread: float | None  # sd of its AUC over other searches
+    spread: float | None  # sd of its AUC over repeated searches
     difference: Interval | None  # None for the baseline; without ends where there is no verdict
     share: float | None  # the search's of the variance
     verdict: str
@@ -501,7 +503,7 @@ class FusingVerdict:
 
 @dataclass(frozen=True)
 class SearchSpent:
-    """What one search spent and came to."""
+    """What one search spent, and its result."""
 
     strategy: str
     completed: int
@@ -516,7 +518,7 @@ class SearchSpent:
 
 @dataclass(frozen=True)
 class Searched:
-    """What the searches of a study spent, and what may be said of ways of fusing."""
+    """What the searches of a study spent, and the verdicts on ways of fusing."""
 
     searches: tuple[SearchSpent, ...] = ()
     importance: dict[str, float] = field(default_factory=dict)  # pooled over strategies
@@ -526,7 +528,7 @@ class Searched:
 
 @dataclass(frozen=True)
 class Rising:
-    """A strategy that its last epoch still improved by more than the lead is unsure."""
+    """A strategy whose last epoch improved it by more than the uncertainty of the lead."""
 
     strategy: str
     by: float  # validation AUC over the best epoch before, mean over seeds
@@ -535,7 +537,7 @@ class Rising:
 
 @dataclass(frozen=True)
 class OtherVerdict:
-    """A verdict against what runs today, and what it is by another recipe."""
+    """A verdict against what runs today, and the verdict under another recipe."""
 
     recipe: str
     strategy: str
@@ -546,7 +548,7 @@ class OtherVerdict:
 
 @dataclass(frozen=True)
 class CodeMeasure:
-    """What a strategy's compressor of one modality tells of its codes, over parts and runs."""
+    """A measure of the codes of a strategy's compressor for one modality, over parts and runs."""
 
     strategy: str
     modality: str
@@ -632,7 +634,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """One check of the data, found or not."""
+    """One check of the data, with or without a finding."""
 
     check: str
     state: Literal["ok", "note", "warning", "error", "not run"]
@@ -657,7 +659,7 @@ class FrontierBand:
 
 @dataclass(frozen=True)
 class RunOrigin:
-    """Where a number comes from."""
+    """The source of a number: a run and its files."""
 
     run_id: str
     strategy: str
@@ -694,15 +696,15 @@ class StudyFacts:
     runtime: str = ""  # e.g. "ONNX Runtime 1.32, one thread"
     candidates: int | None = None  # of the timed request
     history: int | None = None
-    lag: str = ""  # how late histories and counters are taken to know the past
-    latency_session: str = ""  # what the latency interval speaks of
+    lag: str = ""  # how late histories and counters learn of the past
+    latency_session: str = ""  # what the latency interval covers
     currency: str = "USD"
     price_core_hour: float | None = None
     utilisation: float | None = None
     metric: str = "AUC"
     bayes_auc: float | None = None  # the best possible, where the truth is known
     again: bool = (
-        False  # whether its name is enough to run it again: it is known where its data lie
+        False  # whether its name is enough to run it again, because the place of its data is known
     )
     store: str = ""  # folder of runs and studies as it was typed; "" = not known
     second_look: int = 0  # how often the test split was opened before
@@ -712,7 +714,7 @@ class StudyFacts:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of it. `points` in any order; names in other parts refer to `Point.strategy`."""
+    """All evidence. `points` are in any order; names in other parts refer to `Point.strategy`."""
 
     study: StudyFacts
     decision: Decision
@@ -758,13 +760,13 @@ class Evidence:
 
     @staticmethod
     def from_json(value: Json) -> "Evidence":
-        """Raises ValueError naming the key that does not fit."""
+        """The evidence; raises ValueError, which names the key that does not fit."""
         if not isinstance(value, dict) or value.get("format") != 1:
             raise ValueError('evidence: expected an object with "format": 1')
         return decode(Evidence, {k: v for k, v in value.items() if k != "format"}, "evidence")
 
     def save(self, path: Path) -> None:
-        """Write as JSON, beside and renamed."""
+        """Write as JSON, in one step."""
         write_json(self.to_json(), path)
 
     @staticmethod

@@ -24,7 +24,7 @@ def encode(record: object) -> dict[str, Json]:
 
 
 def decode(kind: type[T], value: Json, where: str) -> T:
-    """A JSON object as a dataclass; raises ValueError that names the key."""
+    """A JSON object as a dataclass; raises ValueError, which names the key that does not fit."""
     return cast(T, _typed(kind, value, where))
 
 
@@ -36,7 +36,7 @@ def write_json(value: Json, path: Path) -> None:
 
 
 def read_json(path: Path) -> Json:
-    """Raises ValueError naming the file when it is not JSON."""
+    """The JSON value of a file; raises ValueError, which names the file, if it is not JSON."""
     try:
         return cast(Json, json.loads(path.read_text(encoding="utf-8")))
     except json.JSONDecodeError as error:

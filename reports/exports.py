@@ -1,4 +1,4 @@
-"""Tables as files: typed columns, the ends of an interval and units in columns of their own."""
+"""Tables as files: typed columns, with separate columns for the ends of intervals and for units."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from fusefront.reports.tables import Table
 
 
 def write_table(table: Table, folder: Path) -> None:
-    """NAME.csv and NAME.parquet of equal columns; text of a csv is no formula."""
+    """Write NAME.csv and NAME.parquet with equal columns; no text in the csv can act as a
+    formula."""
     folder.mkdir(exist_ok=True)
     frame = table_frame(table)
     harmless = frame.with_columns(

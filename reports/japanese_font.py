@@ -1,4 +1,4 @@
-"""The Japanese font that ships, and the part of it that a page needs."""
+"""The Japanese font that ships, and the subset of it that a page needs."""
 
 from base64 import b64encode
 from functools import cache

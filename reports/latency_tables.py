@@ -1,4 +1,4 @@
-"""Tables of the latency session: how far it holds, both scopes, queues, many requests at once."""
+"""Tables of the latency session: reliability, both scopes, queues, many requests in one call."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -30,7 +30,7 @@ FEW = 1000  # requests below which there is no p99
 
 
 def session(evidence: Evidence) -> Table:
-    """How far the sessions can be relied on, a line a measure; none where nothing was timed."""
+    """How reliable the sessions are, one line a measure; empty if nothing was timed."""
     quality = evidence.session
     lines = [] if quality is None else list(_lines(quality))
     rows = tuple(Row((line.head, TableEntry(line.text, line.value, line.tail))) for line in lines)
@@ -82,7 +82,7 @@ def _pair(head: str, median: float | None, tail: float | None) -> _Line:
 
 
 def _judged(evidence: Evidence, quality: SessionQuality) -> str:
-    """Whether anything may be decided on it, why it ended, and what it speaks of."""
+    """Whether the session can support a decision, why it ended, and what it covers."""
     if quality.disturbed:
         return (
             f"Too disturbed to decide on: {listed(list(quality.disturbed), 'en')}. Measure again."
@@ -143,7 +143,7 @@ def _gap_cells(each: ScopeGap) -> tuple[str, ...]:
 
 
 def _largest_gap(evidence: Evidence) -> str:
-    """For whom the work around the model is the largest part of a request."""
+    """The strategy for which the work around the model is the largest share of a request."""
     known = [each for each in evidence.scopes if each.end_to_end.value > 0]
     if not known:
         return ""

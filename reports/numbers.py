@@ -1,4 +1,4 @@
-"""Numbers as people read them: true minus, no-break spaces, places that fit the interval."""
+"""Formats numbers for people: true minus, no-break spaces, as many places as the interval needs."""
 
 import math
 
@@ -36,7 +36,7 @@ def signed(value: float, places: int = AUC_PLACES) -> str:
 
 
 def end(value: float, places: int) -> str:
-    r"""An end of an interval: one that rounds to zero says on which side of zero it lies.
+    r"""An end of an interval; one that rounds to 0 shows on which side of 0 it is.
 
     >>> end(0.00003, 4), end(-0.00003, 4), end(0.0, 4), end(0.00003, 5), end(-math.inf, 4)
     ('>\xa00', '<\xa00', '0.0000', '0.00003', '−∞')

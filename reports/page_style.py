@@ -10,7 +10,7 @@ WEIGHTS = {400: "Inter-Regular.subset.woff2", 600: "Inter-SemiBold.subset.woff2"
 
 
 def style_sheet() -> str:
-    """CSS that needs nothing from anywhere."""
+    """CSS without external resources."""
     rules = (HERE / "templates" / "page.css").read_text(encoding="utf-8")
     fonts = "".join(_font(weight, name) for weight, name in WEIGHTS.items())
     light = "".join(f"--{role}:{pair.light};" for role, pair in PALETTE.items())
@@ -24,7 +24,7 @@ def style_sheet() -> str:
 
 
 def sort_script() -> str:
-    """Buttons in the heads of tables; the page reads without it."""
+    """A script for the buttons in table heads; the page can be read without it."""
     return (HERE / "templates" / "sort.js").read_text(encoding="utf-8")
 
 

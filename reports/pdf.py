@@ -1,4 +1,4 @@
-"""A page as PDF, by weasyprint: an optional package that needs libraries of the system."""
+"""Prints a page to PDF by weasyprint, an optional package that needs system libraries."""
 
 import io
 import warnings
@@ -25,7 +25,7 @@ def write_pdf(text: str, path: Path) -> None:
 
 
 def pdf_lack() -> str:
-    """Why no PDF can be made here, in one sentence; "" where one can."""
+    """Why no PDF can be made here, in one sentence; "" if one can."""
     try:
         with warnings.catch_warnings():
             _quiet()
@@ -36,7 +36,7 @@ def pdf_lack() -> str:
 
 
 def _quiet() -> None:
-    """The page brings its fonts, so fonts or libraries that the system lacks are no news."""
+    """Silences messages about missing fonts and libraries, since the page brings its own fonts."""
     warnings.filterwarnings("ignore", module=r"weasyprint\.text\.(ffi|fonts)$")
 
 

@@ -1,4 +1,4 @@
-"""What the frontier figure shows: which points on which axes, decided before anything is drawn."""
+"""The content of the frontier figure, decided before drawing: which points on which axes."""
 
 import math
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from fusefront.reports.evidence import AblationStep, Evidence, Interval, Point
 
 LOG_FROM = 5.0  # a latency range this wide gets a log axis
-LIMIT_REACH = 8.0  # a limit farther than this beyond the slowest is named at the edge
+LIMIT_REACH = 8.0  # a limit of more than so many times the slowest latency is named at the edge
 BAYES_REACH = 0.4  # the best possible AUC is on the axis when it adds no more than this share
-DEPTH = 0.6  # how far the axis goes below what runs today, in heights above it
+DEPTH = 0.6  # the axis goes at most so many times its upper part below what runs today
 
 
 @dataclass(frozen=True)
 class Spot:
-    """A point with its crosses: x in ms, y in AUC (a difference where the plane is relative)."""
+    """A point with its intervals: x in ms, y in AUC (a difference if the plane is relative)."""
 
     point: Point
     x: Interval
@@ -22,7 +22,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Plane:
-    """Axes and what lies on, below and off them."""
+    """The axes, and which points are on, below and outside them."""
 
     spots: tuple[Spot, ...]  # inside the axes
     below: tuple[Spot, ...]  # under the lower edge: an arrow at their latency
@@ -44,7 +44,7 @@ class Plane:
 
 
 def plane(evidence: Evidence) -> Plane | None:
-    """None where no strategy has both axes: there is nothing to draw."""
+    """The plane; None if no strategy has both a latency and an AUC."""
     decision = evidence.decision
     today = evidence.point(decision.today)
     relative = today is not None and any(p.gain for p in evidence.points if p is not today)
@@ -96,7 +96,7 @@ def ends(interval: Interval) -> tuple[float, float]:
 
 
 def moved(step: AblationStep) -> int:
-    """-1 where AUC is shown to fall, 1 where it rises: where its interval leaves zero out."""
+    """-1 if AUC is shown to fall, 1 if it is shown to rise, 0 if the interval contains 0."""
     low, high = ends(step.gain)
     return -1 if high < 0 else 1 if low > 0 else 0
 

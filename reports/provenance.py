@@ -1,5 +1,4 @@
-"""provenance.json: from each figure and each cell of a table to the files and runs it was read
-from."""
+"""provenance.json: the files and runs from which each figure and each table cell was read."""
 
 from fnmatch import fnmatch
 from typing import NamedTuple
@@ -14,7 +13,8 @@ PREDICTIONS = ("predictions/test.parquet",)
 
 
 class ColumnSource(NamedTuple):
-    """Where a column is read from: files of the study, files of the row's runs, the other side."""
+    """The source of a column: files of the study, files of the row's runs, and the strategy
+    subtracted."""
 
     files: tuple[str, ...]  # patterns under the study's folder
     in_runs: tuple[str, ...] = ()  # under each run's folder
@@ -112,7 +112,7 @@ def provenance(evidence: Evidence, figures: list[str], tables: list[Table]) -> d
 
 
 class TableCell(NamedTuple):
-    """What one cell was read from."""
+    """The sources of one cell."""
 
     files: dict[str, str]  # under the study's folder -> sha256
     in_runs: tuple[str, ...]
@@ -121,7 +121,7 @@ class TableCell(NamedTuple):
 
 
 def cell(record: dict[str, Json], table: str, row: int, column: str) -> TableCell:
-    """Follow provenance.json to the sources of a cell; KeyError where it names none."""
+    """Find the sources of a cell in provenance.json; raises KeyError if it has none."""
     whole = _object(_object(record["tables"])[table])
     source = _object(_object(whole["columns"])[column])
     rows = whole["rows"]

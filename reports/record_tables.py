@@ -1,4 +1,4 @@
-"""Tables of what the study rests on: what-if grid, audit, environment, runs."""
+"""Tables of what the study is based on: what-if grid, audit, environment, runs."""
 
 from itertools import groupby
 

@@ -41,10 +41,10 @@ def render(
     pdf: bool = False,
     other_page: str = "",
 ) -> Path:
-    """Write index.html, figures/, tables/ and provenance.json under `out`; the page's path.
+    """Write index.html, figures/, tables/ and provenance.json under `out`; returns the page's path.
 
     Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint. `other_page` is
-    where the page in the other language lies, seen from this one; "" = nowhere.
+    the relative path of the page in the other language; "" = there is none.
     """
     out.mkdir(parents=True, exist_ok=True)
     hero = _frontier(evidence, language, printed=pdf)
@@ -142,7 +142,7 @@ def _page(
 
 
 def _why(evidence: Evidence, language: Language) -> list[Sentence]:
-    """The decision in a sentence, where it is not the headline, and its reasons."""
+    """The decision in a sentence, unless it is the headline, and its reasons."""
     whole = [] if grade.shape(evidence) is None else [headline(evidence, language)]
     return [*whole, *why(evidence, language)]
 
@@ -167,7 +167,8 @@ def _building(evidence: Evidence, language: Language) -> dict[str, object] | Non
 
 
 def _inlined(drawing: Drawing, *, printed: bool) -> Markup:
-    """A PDF knows no CSS variables in its figures, and no outlines by paint order."""
+    """The figure for embedding; PDFs support neither CSS variables in figures nor outlines by paint
+    order."""
     return Markup(drawing.print_svg if printed else reink(drawing.svg, "css"))
 
 

@@ -1,4 +1,4 @@
-"""The reviewer's half in the page's order: each section has a figure, a table, or says what to
+"""The reviewer's half in the page's order: each section has a figure or a table, or says what to
 run."""
 
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ class Draw(Protocol):
 
 
 class Brush(NamedTuple):
-    """How figures are made here."""
+    """The settings with which figures are drawn."""
 
     language: Language
     printed: bool
@@ -111,7 +111,7 @@ def _table(evidence: Evidence, table: Table, note: str = "") -> Section:
 
 
 def _front(evidence: Evidence) -> list[Section]:
-    """Nothing where nothing was timed."""
+    """The section on the frontier; () if nothing was timed."""
     return [_table(evidence, tables.front(evidence))] if evidence.front else []
 
 
@@ -138,7 +138,7 @@ def _drawn(evidence: Evidence, table: Table, draw: Draw | None, brush: Brush) ->
 
 
 def _backends(evidence: Evidence) -> tuple[Section, ...]:
-    """Nothing where nothing but what ships was timed."""
+    """The section on backends; () if only the shipped backend was timed."""
     return (_table(evidence, tables.backends(evidence)),) if evidence.backends else ()
 
 
@@ -243,7 +243,7 @@ def _trials(evidence: Evidence, brush: Brush) -> Section:
 
 
 def _fusing(evidence: Evidence) -> tuple[Section, ...]:
-    """Nothing where nothing is known of the searches."""
+    """The section on ways of fusing; () if nothing is known of the searches."""
     if evidence.searched is None or not evidence.searched.sentences:
         return ()
     table = search_tables.fusing(evidence)
@@ -306,7 +306,7 @@ def _missing(evidence: Evidence, brush: Brush) -> Section:
 
 
 def _codes(evidence: Evidence, brush: Brush) -> list[Section]:
-    """Only where strategies compress: other studies have nothing to measure here."""
+    """The section on item codes; () if no strategy compresses."""
     sections = [_table(evidence, code_tables.codes(evidence))] if evidence.codes else []
     if evidence.widths:
         figure = _figure(evidence, "widths", brush, draw_widths, reviewer.widths(evidence))

@@ -1,5 +1,5 @@
-"""The tables of the page: leaderboard, cost, other metrics, ablation, slices; each cell is a text
-with the numbers that it was printed from."""
+"""The tables of the page: leaderboard, cost, other metrics, ablation, slices; each cell has its
+text and the numbers it was printed from."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -107,8 +107,8 @@ def _quality(point: Point, decision: Decision) -> tuple[str, ...]:
 
 
 def front(evidence: Evidence) -> Table:
-    """The frontier in numbers: who is on it, where it bends, what the best has more; cheapest
-    first."""
+    """The frontier in numbers, cheapest first: probability of being on it, its bend, and how much
+    more AUC the best has."""
     shape = evidence.front
     points = sorted(
         (point for point in evidence.points if point.p99 is not None),
@@ -256,7 +256,7 @@ def metrics(evidence: Evidence) -> Table:
 
 
 def ablation(evidence: Evidence) -> Table:
-    """What AUC does when a part is taken out, and what it costs where that is known."""
+    """The change of AUC when a part is left out, and the part's cost if it is known."""
     margin = evidence.decision.margin
     costed = any(step.cost or step.logloss for c in evidence.ablations for step in c.steps)
     rows = tuple(
@@ -325,7 +325,7 @@ def runs_of(evidence: Evidence, strategy: str | None) -> tuple[str, ...]:
 
 
 def _sliced(evidence: Evidence) -> str | None:
-    """Whom the slices are about: the choice, or the one that could have been."""
+    """The strategy of the slices: the choice, or what could have been chosen."""
     decision = evidence.decision
     return decision.subject if decision.choice in (None, decision.today) else decision.choice
 

@@ -1,1 +1,1 @@
-"""The drawings: drawn once in light, then re-inked for dark, for the page and for print."""
+"""The figures: drawn once in light colours, then recoloured for dark mode, the page and print."""

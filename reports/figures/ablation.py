@@ -1,4 +1,4 @@
-"""What each part is worth: the change of AUC when it is taken out, one bar a part."""
+"""What each part is worth: the change of AUC when it is left out, one bar a part."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Ablation, Evidence
@@ -26,7 +26,7 @@ def draw_ablation(
     description: str,
     printed: bool = False,
 ) -> Drawing:
-    """Bars from zero with their intervals; grey where no change is shown."""
+    """Bars from 0 with their intervals; grey where no change is shown."""
     steps = ablation.steps[:MOST]
     with canvas.drawing():
         height = HEAD + ROW * len(steps) + FOOT

@@ -1,4 +1,4 @@
-"""A matplotlib figure with our type and inks, without touching anybody's global settings."""
+"""A matplotlib figure with our fonts and colours, without changing global settings."""
 
 import logging
 import unicodedata
@@ -37,7 +37,7 @@ WIDER_FILES = (
 
 @contextmanager
 def drawing(*, narrow: bool = False) -> Iterator[None]:
-    """Our fonts and settings while figures are made and saved; restored afterwards."""
+    """Use our fonts and settings while figures are made and saved; they are restored afterwards."""
     families = ["Inter", japanese_font.FAMILY]
     register((*INTER, *japanese_font.FILES.values()))
     if wider := wider_font():
@@ -121,7 +121,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def renderer(fig: Figure) -> RendererAgg:
-    """What measures text of this figure."""
+    """The renderer that measures text of this figure."""
     assert isinstance(fig.canvas, FigureCanvasAgg)
     measuring: RendererAgg = fig.canvas.get_renderer()  # type: ignore[no-untyped-call]
     return measuring
@@ -134,7 +134,7 @@ def charmap(path: Path) -> frozenset[int]:
 
 
 def drawable(text: str) -> str:
-    """Spell out what none of the figure's fonts can draw: an emoji becomes its name."""
+    """The text with characters that none of the figure's fonts has replaced by their names."""
     families = mpl.rcParams["font.family"]
     paths = [Path(font_manager.findfont(family)) for family in families]
     have = frozenset().union(*(charmap(path) for path in paths))

@@ -1,4 +1,5 @@
-"""What the edges of the frontier figure say: the limit, the best possible, and what lies below."""
+"""Texts at the edges of the frontier figure: the limit, the best possible AUC, and points below the
+axis."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +27,7 @@ ARROW_NAME_PLACES: tuple[tuple[Literal["left", "right"], float, float], ...] = (
 
 
 class NamePlace(NamedTuple):
-    """Where an arrow's name may stand; `leader` is the line from the arrow up to it."""
+    """A possible place of an arrow's name; `leader` is the line from the arrow to it."""
 
     cost: int
     at: tuple[float, float]
@@ -44,7 +45,7 @@ def edge_blocks(sheet: Sheet) -> list[Box]:
 
 
 def limit_words(sheet: Sheet) -> list[Box]:
-    """`limit 10 ms` beside its line, or at the edge behind which it lies."""
+    """The text `limit 10 ms` beside its line, or at the edge beyond which it lies."""
     plane = sheet.plane
     (left, right), top = plane.x_limits, plane.y_limits[1]
     slo = numbers.ms_setting(plane.slo)
@@ -131,8 +132,8 @@ def arrow_names(sheet: Sheet, below: list[Spot], blocks: list[Box]) -> list[Box]
 
 
 def together(places: list[list[NamePlace]]) -> list[NamePlace | None]:
-    """One place each that go together, or none: most names, then the least cost; exhaustive,
-    bounded."""
+    """One place each, or none, so that they do not overlap: most names first, then least cost; an
+    exhaustive, bounded search."""
     best: list[NamePlace | None] = [None] * len(places)
     least, tries = 100 * len(places), 0
 
@@ -162,7 +163,7 @@ def _arrow_text(sheet: Sheet, spot: Spot) -> Text:
 
 
 def _places(sheet: Sheet, spot: Spot, text: Text, blocks: list[Box]) -> list[NamePlace]:
-    """Places inside the axes that touch nothing drawn so far."""
+    """Places inside the axes that touch nothing drawn before."""
     x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     own = _arrow_box(sheet, spot)
     occupied = [box for box in (*blocks, *_drawn(sheet)) if box != own]

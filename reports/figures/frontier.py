@@ -1,4 +1,5 @@
-"""The hero: AUC gain against p99 latency, the frontier with its uncertainty, and the choice."""
+"""The main figure: AUC gain against p99 latency, the frontier with its uncertainty, and the
+choice."""
 
 from typing import Any
 
@@ -33,7 +34,7 @@ def draw_frontier(
     narrow: bool = False,
     printed: bool = False,
 ) -> Drawing | None:
-    """None where no strategy has both latency and AUC."""
+    """The figure; None if no strategy has both a latency and an AUC."""
     chart = plane(evidence)
     if chart is None:
         return None
@@ -55,7 +56,8 @@ def draw_frontier(
 
 
 def scaffold(sheet: Sheet) -> None:
-    """Axes, grid, zero line, limit with its veil, absolute AUC on the right."""
+    """Axes, grid, zero line, the limit with the shaded region beyond it, absolute AUC on the
+    right."""
     ax, chart = sheet.ax, sheet.plane
     (left, right), (low, high) = chart.x_limits, chart.y_limits
     if chart.log:
@@ -130,7 +132,8 @@ def band(ax: Axes, drawn: FrontierBand, chart: Plane) -> None:
 
 
 def staircase(ax: Axes, chart: Plane) -> None:
-    """Nothing was measured between points: steps, solid under the limit, dashed beyond."""
+    """The frontier as steps, since nothing was measured between points; solid under the limit,
+    dashed beyond."""
     if not chart.front:
         return
     x = [chart.front[0][0], *(a for a, _ in chart.front), chart.x_limits[1]]
@@ -187,7 +190,8 @@ def markers(sheet: Sheet) -> None:
 
 
 def knee(sheet: Sheet) -> None:
-    """A thin ring around where the frontier bends, as wide as it is sure; none where it is not."""
+    """A thin ring around the bend of the frontier, as wide as it is certain; none if it is
+    uncertain."""
     front = sheet.evidence.front
     if front is None or front.knee is None or front.knee_chance < SURE_KNEE:
         return
@@ -209,7 +213,7 @@ def is_choice(sheet: Sheet, spot: Spot) -> bool:
 
 
 def lasso(sheet: Sheet) -> hull.Floats | None:
-    """Dotted hull around what is equivalent to the choice; None where nothing is."""
+    """A dotted outline around everything equivalent to the choice; None if nothing is."""
     choice = sheet.evidence.decision.choice
     members = [
         s for s in sheet.plane.spots if s.point.equivalent_to_choice or s.point.strategy == choice

@@ -1,4 +1,4 @@
-"""The lasso: a soft hull around points, in pixels."""
+"""The soft outline around a group of points, in pixels."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,8 +1,8 @@
-"""Label placement without overlap: a ring of candidates per point, then coordinate descent.
+"""Places labels without overlap: a ring of candidate boxes for each point, then coordinate descent.
 
-All lengths are pixels of the drawn figure. Boxes and segments are x0, y0, x1, y1. Deterministic:
-no random start, ties go to the first candidate. What cannot be placed without overlap is dropped,
-the least important first.
+All lengths are pixels of the drawn figure. Boxes and segments are x0, y0, x1, y1. The result is
+deterministic: no random start, ties go to the first candidate. Labels that cannot be placed without
+overlap are dropped, the least important first.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class PointLabel(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """Where it went; `leader` runs from the marker to the box."""
+    """The place of a label; `leader` is the line from the marker to the box."""
 
     box: tuple[float, float, float, float]
     leader: tuple[float, float, float, float] | None
@@ -40,7 +40,7 @@ class Placed(NamedTuple):
 
 
 class LabelScene(NamedTuple):
-    """What the labels must keep clear of."""
+    """What the labels must not cover."""
 
     bounds: Floats  # [4]
     segments: Floats  # [n, 4] drawn lines

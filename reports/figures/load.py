@@ -1,4 +1,4 @@
-"""Lines over how much is asked: p99 behind a queue, predictions a second of larger calls."""
+"""Lines over load: p99 behind a queue, and predictions a second for larger calls."""
 
 from math import log
 from typing import Any, NamedTuple
@@ -17,11 +17,11 @@ from fusefront.reports.words.phrase import Language
 HEIGHT, EDGES = 340, (70, 250, 46, 52)
 MOST = 8  # lines; the table has all
 LINE = 16  # pixels between names
-NEAR = 4.0  # a limit beyond so many times the largest p99 is not drawn: it would flatten all
+NEAR = 4.0  # a limit of more than so many times the largest p99 is not drawn: it would flatten all
 
 
 class LoadMark(NamedTuple):
-    """One measurement of a line; `y` None where a queue only grows and no number is given."""
+    """One measurement of a line; `y` is None if the queue only grew, so that there is no number."""
 
     x: float
     y: float | None
@@ -71,7 +71,8 @@ def draw_queue(
     description: str,
     printed: bool = False,
 ) -> Drawing:
-    """Where a queue only grows the mark stands at the top edge, hollow."""
+    """p99 over requests a second; if the queue only grows, the mark is hollow and at the top
+    edge."""
     lines = queue_lines(evidence)
     slo = evidence.decision.slo_ms
     near = slo <= NEAR * max(mark.y or 0.0 for marks in lines.values() for mark in marks)
@@ -104,7 +105,8 @@ def draw_calls(
     description: str,
     printed: bool = False,
 ) -> Drawing:
-    """Both axes are logs: a straight rise is what nothing holds up."""
+    """Predictions a second over the size of a call, both on log axes: a straight rise means no
+    bottleneck."""
     lines = call_lines(evidence)
     sizes = sorted({mark.x for marks in lines.values() for mark in marks})
     with canvas.drawing():

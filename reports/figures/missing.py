@@ -1,4 +1,4 @@
-"""What is left of the gain when a modality, items or users are disturbed at serving time: a panel
+"""The remaining gain when a modality, items or users are disturbed at serving time, one panel
 each."""
 
 from fusefront.reports.evidence import Evidence

@@ -1,4 +1,5 @@
-"""Names in the frontier figure: who gets one, in which order, and what it must keep clear of."""
+"""Names in the frontier figure: which points get one, in which order, and what names must not
+cover."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,5 @@
-"""What the reviewer's figures share: panels of one width, quiet axes, a style for each strategy."""
+"""Functions shared by the reviewer's figures: panels of one width, plain axes, a style for each
+strategy."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from fusefront.reports.words.phrase import Language
 
 
 class Look(NamedTuple):
-    """How a strategy is drawn wherever it appears."""
+    """How a strategy is drawn in every figure."""
 
     colour: str
     marker: str

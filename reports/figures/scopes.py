@@ -1,4 +1,5 @@
-"""The model alone and the whole request, a row a strategy: what the work around the model takes."""
+"""The model alone and the whole request, one row a strategy: the time of the work around the
+model."""
 
 from typing import Any
 

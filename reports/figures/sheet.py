@@ -1,4 +1,4 @@
-"""A frontier figure while it is drawn: axes, what they show, and how lengths are measured."""
+"""A frontier figure while it is drawn: its axes, its content, and how lengths are measured."""
 
 from typing import NamedTuple
 

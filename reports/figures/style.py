@@ -1,4 +1,4 @@
-"""Type scale, palette and markers: the one place where the look is decided."""
+"""Type scale, palette and markers, all in one place."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ BAND_ALPHA = 0.14
 
 
 class Ink(NamedTuple):
-    """One role in both themes."""
+    """One colour role in both themes."""
 
     light: str
     dark: str
@@ -55,7 +55,7 @@ def family_of(name: str) -> str:
 
 
 def ink(role: str) -> str:
-    """The colour to draw with: always light, `reink` makes the other versions."""
+    """The colour to draw with, always the light one; `reink` makes the other versions."""
     return PALETTE[role].light
 
 

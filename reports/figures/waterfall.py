@@ -1,4 +1,4 @@
-"""From the plainest strategy to the whole: what each part adds, given those before it."""
+"""From the plainest strategy to the whole one: what each part adds to those before it."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Ablation, Evidence

@@ -1,1 +1,1 @@
-"""Every word of the report in English and Japanese, and the sentences made of data."""
+"""All texts of the report in English and Japanese, and the sentences made from data."""

@@ -1,4 +1,5 @@
-"""The closest alternatives and why not: the verdict with its interval, then what decides."""
+"""The closest alternatives and why they were not chosen: the verdict with its interval, then what
+decided."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Point

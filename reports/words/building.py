@@ -1,5 +1,5 @@
-"""What to build first, in three sentences: the surest part, what each adds given those before, and
-what is not shown to add anything."""
+"""What to build first, in three sentences: the surest part, what each part adds to those before,
+and which parts are not shown to add anything."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Ablation, AblationStep, Interval
@@ -80,7 +80,7 @@ MOST = 4  # parts in a sentence
 
 
 def main_ablation(ablations: tuple[Ablation, ...]) -> Ablation | None:
-    """The one that page one speaks of: with a path before one without, the most parts first."""
+    """The ablation on page one: one with a path comes first, then that with the most parts."""
     usable = [each for each in ablations if not each.additive and removals(each)]
     return max(usable, key=lambda each: (bool(each.path), len(each.steps)), default=None)
 
@@ -192,7 +192,7 @@ def part_name(name: str) -> str:
 
 
 def turned(gain: Interval) -> Interval:
-    """What a part adds, of what leaving it out changes."""
+    """The gain of a part, from the change when it is left out (the sign is reversed)."""
     low, high = gain.low, gain.high
     return Interval(-gain.value, None if high is None else -high, None if low is None else -low)
 

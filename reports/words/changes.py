@@ -1,4 +1,5 @@
-"""What would change the decision: each knob, where nothing changes and where something does."""
+"""What would change the decision: for each setting, where nothing changes and where something
+does."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Change, Evidence, WhatIfRow

@@ -1,4 +1,4 @@
-"""What a strategy gains and costs: the numbers of the strip, each beside today's."""
+"""The numbers at the top of page one: what a strategy gains and costs, each beside today's."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -52,7 +52,7 @@ COST = {
     "rival": Phrase("{name} {value}", "{name} {value}"),
     "cents": Phrase("US cents", "米セント"),
 }
-TOUCHES = 0.25  # of the margin: a gain whose lower end is below that touches zero
+TOUCHES = 0.25  # share of the margin: a gain with a lower end below it counts as touching 0
 HEADING = {
     "choice": Phrase("What it gains and what it costs", "得るものと払うもの"),
     "today": Phrase("What runs today costs", "現行方式の費用"),
@@ -61,7 +61,7 @@ HEADING = {
 
 
 class Item(NamedTuple):
-    """One number of the strip."""
+    """One of these numbers."""
 
     key: str
     name: str
@@ -70,11 +70,11 @@ class Item(NamedTuple):
     other: Sentence | None
     note: Sentence
     sources: tuple[str, ...]  # strategies whose runs it comes from
-    doubt: str = ""  # said where the interval holds or touches zero: such a number is no claim
+    doubt: str = ""  # text beside it if the interval contains or touches 0: no claim then
 
 
 def heading(evidence: Evidence, language: Language) -> Sentence:
-    """Whose numbers these are."""
+    """The heading, which names the strategy of these numbers."""
     point = subject(evidence)
     if point is None or evidence.decision.case == "clear":
         return sentence(HEADING["choice"], language)
@@ -84,7 +84,7 @@ def heading(evidence: Evidence, language: Language) -> Sentence:
 
 
 def subject(evidence: Evidence) -> Point | None:
-    """Whom page one is about: the choice, or the one that could have been."""
+    """The strategy that page one is about: the choice, or what could have been chosen."""
     decision = evidence.decision
     return evidence.point(decision.choice) or evidence.point(decision.subject)
 
@@ -109,7 +109,7 @@ def items(evidence: Evidence, language: Language) -> list[Item]:
 
 
 def _doubt(interval: Interval | None, near: float, language: Language) -> str:
-    """What a difference must carry beside it whose interval holds zero, or all but."""
+    """The text beside a difference whose interval contains or nearly contains 0; "" otherwise."""
     if interval is None or interval.low is None or interval.high is None:
         return ""
     if interval.low <= 0 <= interval.high:
@@ -118,7 +118,8 @@ def _doubt(interval: Interval | None, near: float, language: Language) -> str:
 
 
 def _money(evidence: Evidence, point: Point, language: Language) -> Item | None:
-    """A year over what runs today; only of whom the firmness speaks, less serving cost."""
+    """Money a year over what runs today, minus serving cost; only for the strategy that firmness is
+    about."""
     firm, grid = evidence.firmness, evidence.what_if
     today = evidence.decision.today
     if firm is None or firm.money is None or grid is None or grid.centre is None:
@@ -176,7 +177,8 @@ def _p99(evidence: Evidence, point: Point, language: Language) -> Item | None:
 
 
 def _auc(evidence: Evidence, point: Point, language: Language) -> Item:
-    """The gain over what runs today, as it is expected; the AUC itself where nothing is beside."""
+    """The expected gain over what runs today; the AUC itself if there is nothing to compare
+    with."""
     today = evidence.point(evidence.decision.today)
     name = COST["auc"].pattern(language)
     own = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
@@ -197,7 +199,7 @@ def _auc(evidence: Evidence, point: Point, language: Language) -> Item:
 
 
 def _expected(evidence: Evidence, point: Point) -> Interval:
-    """The gain drawn back to the others it was picked from, where that was worked out."""
+    """The gain shrunk towards those of the other strategies, if that was computed."""
     firm = evidence.firmness
     assert point.gain is not None
     if firm is not None and firm.gain is not None and firm.of == point.strategy:
@@ -218,7 +220,7 @@ def money(value: float, currency: str, language: Language) -> tuple[str, str]:
 
 
 def _clicks(evidence: Evidence, point: Point, language: Language) -> Item | None:
-    """More clicks than today by replay; the rate itself where today's stays."""
+    """Clicks gained over today by replay; the rate itself if today's strategy stays."""
     replay = evidence.replay
     if replay is None or point.strategy != evidence.decision.choice:
         return None
@@ -265,7 +267,7 @@ def _number(
 
 
 def _beside(evidence: Evidence, point: Point) -> Point | None:
-    """Today's, or its rival where today's is what stays."""
+    """What to compare with: today's strategy, or its rival if today's stays."""
     decision = evidence.decision
     other = decision.subject if point.strategy == decision.today else decision.today
     return evidence.point(other) if other != point.strategy else None

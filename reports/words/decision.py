@@ -1,4 +1,4 @@
-"""The decision in one sentence and the reasons under it, in every case a policy can end in."""
+"""The decision in one sentence with its reasons, for every case of the policy."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Lack, Point
@@ -56,7 +56,7 @@ def headline(evidence: Evidence, language: Language) -> Sentence:
 
 
 def pattern_key(evidence: Evidence, subject: Point | None, today: Point | None) -> str:
-    """Which pattern the data bear out."""
+    """The key of the sentence pattern that the data support."""
     decision = evidence.decision
     measured_both = subject is not None and subject.gain is not None and subject.p99 is not None
     if decision.case == "clear" and measured_both:
@@ -152,20 +152,20 @@ def next_steps(evidence: Evidence, language: Language) -> list[Sentence]:
 
 
 def limits(evidence: Evidence, language: Language) -> str:
-    """The limit on p99, with that on cost where one is set."""
+    """The limit on p99, and that on cost if one is set, in words."""
     key = "slo" if evidence.decision.max_cost is None else "slo_cost"
     return CLAUSE[key].pattern(language).format(**_settings(evidence, language))
 
 
 def missed(evidence: Evidence, point: Point, language: Language) -> str:
-    """Which limits a strategy misses, as surely as its interval says; "" where it keeps them."""
+    """Which limits a strategy misses, as certainly as its interval shows; "" if it keeps them."""
     values = _settings(evidence, language) | {"cost": _price(evidence, point)}
     phrases = [MISSES[m].pattern(language).format(**values) for m in misses(evidence, point)]
     return (" and " if language == "en" else "、").join(phrases)
 
 
 def misses(evidence: Evidence, point: Point) -> list[str]:
-    """Keys of MISSES; "latency" and "cost" are for sure, the others say what is not shown."""
+    """Keys of MISSES; "latency" and "cost" are certain, the others say what is not shown."""
     decision, p99, cost = evidence.decision, point.p99, point.cost_per_million
     keys = []
     if p99 is None and point.limit is None:
@@ -207,7 +207,7 @@ def _enough(evidence: Evidence, language: Language) -> str:
 
 
 def _standing(evidence: Evidence, point: Point, language: Language) -> str:
-    """What an interval of the gain that is not wholly above zero says."""
+    """What an interval of the gain that is not wholly above 0 means, in words."""
     if gains(point) or point.gain is None:
         return ""
     key = STANDING.get(point.verdict, "may_lose")

@@ -1,4 +1,5 @@
-"""What the recipe leaves open: who still rises, whose verdict another recipe changes."""
+"""Sentences on training recipes: which strategies still improve, whose verdict another recipe
+changes."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence

@@ -1,5 +1,5 @@
-"""The finding above the frontier figure, its caption and its description for those who cannot see
-it."""
+"""The statement above the frontier figure, its caption, and its description for readers who cannot
+see it."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Point
@@ -128,7 +128,7 @@ DESCRIBED = {
     ),
 }
 OTHER_KNEES = Phrase(", at {names}", "、{names}")
-SURE_KNEE = 0.5  # share of the redraws from which the bend is drawn
+SURE_KNEE = 0.5  # share of the draws from which on the bend is marked
 MOST_NAMES = 4
 MORE = Phrase("{n} more", "ほか{n}")
 

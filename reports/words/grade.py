@@ -1,4 +1,4 @@
-"""How firm the decision is: its headline, the word of its grade, and the reasons against it."""
+"""How firm the decision is: its headline, the word for its grade, and the reasons against it."""
 
 import math
 from typing import Literal
@@ -156,7 +156,7 @@ PICKED = Phrase(
 
 
 def shape(evidence: Evidence) -> Shape | None:
-    """How the headline is set; None where firmness was not worked out."""
+    """The style of the headline; None if firmness was not computed."""
     return None if evidence.firmness is None else SHAPE[evidence.firmness.grade]
 
 
@@ -205,7 +205,8 @@ def grade_word(mark: Shape, language: Language) -> str:
 
 
 def grounds(evidence: Evidence, language: Language) -> list[Sentence]:
-    """What stands after the grade: the gravest reasons against it, or that nothing flips it."""
+    """What follows the grade: the most serious reasons against the decision, or that nothing
+    changes it."""
     firm = evidence.firmness
     if firm is None:
         return []
@@ -264,7 +265,7 @@ def _reason(evidence: Evidence, reason: FirmnessReason, language: Language) -> S
 
 
 def sure(evidence: Evidence, language: Language) -> list[Sentence]:
-    """How often nothing else is better, and what may be lost; nothing where there is no rival."""
+    """How often no other strategy is better, and what may be lost; [] without a rival."""
     firm = evidence.firmness
     if firm is None or not firm.rivals or firm.probability is None:
         return []
@@ -305,7 +306,7 @@ def _small(loss: float, language: Language) -> str:
 
 
 def _luckiest(firm: Firmness) -> bool:
-    """Whether what is expected reads differently from what was measured."""
+    """Whether the expected value prints differently from the measured one."""
     if firm.gain is None or firm.measured_gain is None or firm.picked_of < 2:
         return False
     if not math.isfinite(firm.gain.value):
@@ -314,7 +315,7 @@ def _luckiest(firm: Firmness) -> bool:
 
 
 def _cases(probability: float | None) -> str:
-    """Of 100, in steps of 5 downwards and at most 95: more is never claimed.
+    """Out of 100, rounded down in steps of 5 and at most 95: more is never claimed.
 
     >>> _cases(1.0), _cases(0.93), _cases(0.02), _cases(None)
     ('95', '90', '0', '0')

@@ -1,4 +1,4 @@
-"""What a strategy is called: names come from studies and may be anything."""
+"""Names of strategies, which come from studies and may contain any characters."""
 
 import unicodedata
 
@@ -10,7 +10,8 @@ SENTENCE_LENGTH = 72
 
 
 def shorten(text: str, length: int) -> str:
-    """Keep both ends: names that share a prefix stay apart. Control characters are dropped.
+    """Shorten in the middle, so that names with a common prefix stay different; control characters
+    are dropped.
 
     >>> shorten("abcdefghij", 7), shorten("abc", 7)
     ('abcd…ij', 'abc')

@@ -1,8 +1,8 @@
-"""A phrase in two languages and a sentence: a phrase filled with typed pieces.
+"""Phrases in two languages, and sentences: phrases filled with typed pieces.
 
-The pieces say what they are, so that a page can set them and a test can read them: a name is
-isolated, an interval is set lighter and never broken, the headline number is set in the accent.
-Nothing else of a sentence is ever markup, whatever a strategy is called.
+The type of a piece says what it is, so that a page can style it and a test can read it: names are
+isolated, intervals are lighter and never broken, the main number has the accent colour. Nothing
+else in a sentence is ever markup, whatever a strategy is called.
 """
 
 import re
@@ -43,7 +43,8 @@ class Key(str):
 
 
 class Sentence(NamedTuple):
-    """Filled by `text` for machines and alt texts, by `html` for the page."""
+    """A phrase with its pieces; `text` gives plain text for machines and alt texts, `html` the
+    page's markup."""
 
     phrase: Phrase
     language: Language

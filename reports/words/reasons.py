@@ -1,4 +1,4 @@
-"""The paragraph under the decision: why this one, and what runs today."""
+"""The paragraph under the decision: why this choice, and how today's strategy compares."""
 
 from collections import Counter
 
@@ -101,7 +101,7 @@ OVER = Phrase(", which {missed}", "で\u200b{missed}")
 
 
 def why(evidence: Evidence, language: Language) -> list[Sentence]:
-    """Two or three sentences, chosen by the case and worded by what the intervals bear."""
+    """Two or three sentences, chosen by the case and limited to what the intervals show."""
     case = evidence.decision.case
     reasons: list[Sentence] = []
     if case == "clear":

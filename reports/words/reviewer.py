@@ -1,4 +1,4 @@
-"""The reviewer's half: headings, what each section shows, and what to run where it is empty.
+"""Texts of the reviewer's half: headings, what each section shows, and what to run if it is empty.
 English only."""
 
 from collections import Counter
@@ -206,7 +206,7 @@ def _searched(study: StudyFacts) -> str:
 
 
 def absent(key: str, evidence: Evidence) -> str:
-    """One sentence: what to run."""
+    """One sentence that says what to run for a missing section."""
     decision = evidence.decision
     name = decision.choice or decision.subject or decision.today or ""
     ablate, run = that_trains(evidence, "ablate", "--of", name), that_trains(evidence, "run")
@@ -234,7 +234,7 @@ def leaderboard(evidence: Evidence) -> str:
 
 
 def ablation(chain: Ablation) -> str:
-    """Which parts earn their place, by their intervals."""
+    """Which parts are worth their cost, by their intervals."""
     hurts, helps, open_ = ([s.name for s in chain.steps if moved(s) == way] for way in (-1, 1, 0))
     sentences = []
     if hurts:

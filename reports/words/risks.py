@@ -1,4 +1,4 @@
-"""What may go wrong: leaks, controls, slices that lose, missing modalities, calibration, the
+"""What may go wrong: leaks, controls, slices that lose, missing modalities, calibration, failed
 runs."""
 
 from dataclasses import astuple
@@ -160,7 +160,7 @@ SYNTHETIC = Phrase(
 
 
 def risks(evidence: Evidence, language: Language) -> list[Entry]:
-    """In the order in which they would stop a launch."""
+    """The risks, in the order in which they would stop a launch."""
     lines_of = {
         "leaks": _leaks(evidence, language),
         "controls": _controls(evidence, language),
@@ -198,7 +198,7 @@ def _finding(finding: AuditFinding, language: Language) -> Sentence:
 
 
 def _controls(evidence: Evidence, language: Language) -> list[Sentence]:
-    """Controls that the choice is not shown to beat; nothing to say where it is one itself."""
+    """Controls that the choice is not shown to beat; [] if the choice is a control itself."""
     choice = evidence.point(evidence.decision.choice)
     if choice is None or choice.role == "control":
         return []

@@ -1,4 +1,4 @@
-"""The end of a headline where the best strategy is not shown to beat a control."""
+"""The end of a headline if the best strategy is not shown to beat a control."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,8 @@ CLAUSE = {
 
 
 def with_unbeaten(phrase: Phrase, evidence: Evidence) -> tuple[Phrase, Mapping[str, str]]:
-    """The phrase with the clause before its full stop, and what fills it; as it is without any."""
+    """The phrase with this clause before its full stop, and the values that fill it; unchanged if
+    all controls are beaten."""
     decision = evidence.decision
     best = evidence.point(decision.best)
     controls = [point for name in decision.unbeaten if (point := evidence.point(name)) is not None]

@@ -1,4 +1,4 @@
-"""The words of verdicts in two languages, and which of them say what."""
+"""The words for verdicts in two languages, and groups of verdicts."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Interval, Verdict
@@ -36,7 +36,7 @@ SAFE: tuple[Verdict, ...] = (  # no loss of more than the margin
     "worse, by less than the margin",
     "not worse by more than the margin",
 )
-OPEN: tuple[Verdict, ...] = (  # more rows or seeds would say more
+OPEN: tuple[Verdict, ...] = (  # more rows or seeds could decide
     "not worse by more than the margin",
     "not better by more than the margin",
     "cannot tell",
