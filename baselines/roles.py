@@ -41,3 +41,19 @@ def split_roles(
                     assigned.add(id(parameter))
                     roles[role].append(parameter)
     return roles
+
+
+def modality_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The parameters that serve one modality alone: those of the modules that the methods
+    `of_modality` (names to modules) of a model and its parts name, each once."""
+    parameters: dict[str, list[nn.Parameter]] = {}
+    assigned: set[int] = set()
+    for module in model.modules():
+        of_modality = getattr(module, "of_modality", dict)
+        for name, parts in of_modality().items():
+            own = parameters.setdefault(name, [])
+            for parameter in (parameter for part in parts for parameter in part.parameters()):
+                if id(parameter) not in assigned:
+                    assigned.add(id(parameter))
+                    own.append(parameter)
+    return parameters

@@ -153,6 +153,14 @@ class ItemSlots(nn.Module):
         x = torch.stack(tokens, -2).masked_fill(~there.unsqueeze(-1), 0.0)  # [U, S, d]
         return x, there, no_loss(x) if loss is None else loss
 
+    def of_modality(self) -> dict[str, list[nn.Module]]:
+        """The modules that serve one modality alone, by its name; none where they are joined."""
+        names = [name for name in self.names if name not in ("id", "side")]
+        if self.joint:
+            return {}
+        both = zip(self.modalities, self.project, strict=True)
+        return {name: list(pair) for name, pair in zip(names, both, strict=True)}
+
     @property
     def prefixes(self) -> list[int]:
         """The widths that nested codes can be narrowed to, widest first; none without nesting."""

@@ -2,7 +2,8 @@
 
 g_l = 2 σ(V_l ReLU(U_l sg(x) + u_l) + v_l), sg = no gradient; h_l = ReLU(W_l (g_l ⊙ h_{l-1}) + b_l),
 h_0 = x the normed features; logit = w' h_n + b. The paper's prior is the embeddings of user, item
-and author; a head sees all features side by side, so they all are its prior here.
+and author; a head sees all features side by side, so they all are its prior here. EPNet's gate over
+the embeddings is g_1 here: of the same prior, a second one would scale the same features twice.
 """
 
 from collections.abc import Mapping

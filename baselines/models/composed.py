@@ -121,6 +121,13 @@ class Composed(Baseline):
         try_parts(cls.name, resolved, schema, parts)
         return resolved
 
+    def of_modality(self) -> dict[str, list[nn.Module]]:
+        """The towers of modalities, where each slot has one; `slots` names its own parts."""
+        if not isinstance(self.placement, LogitPlacement) or self.slots.joint:
+            return {}
+        towers, names = self.placement.towers, self.slots.names
+        return {names[at]: [towers[at]] for at in self.presence_at}
+
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:

@@ -53,8 +53,8 @@ class LogitPlacement(nn.Module):
         """Tokens [P, S, d], presence [P, S] to the code of a history's entries."""
         return Rows(self.streams.history(x.unbind(-2)), present)
 
-    def logits(self, request: Request, rows: Tensor | None) -> Tensor:
-        """A request to what each tower says of its real candidates, [N, S]."""
+    def read(self, request: Request, rows: Tensor | None) -> Tensor:
+        """A request to what each tower reads of its real candidates, [N, S, F]."""
         target, queries = self.streams.split(request.candidates.values)
         masks = masks_by_stream(request)
         pooled = self.streams.pool(queries, request.history.values, masks, request.packed)
@@ -62,9 +62,16 @@ class LogitPlacement(nn.Module):
             torch.unflatten(select(piece, rows), -1, (len(self.towers), -1))
             for piece in features(target, pooled, self.products)
         ]
-        by_tower = torch.cat(pieces, -1).unbind(1)  # S of [N, F]
-        logits = [tower(x) for tower, x in zip(self.towers, by_tower, strict=True)]
+        return torch.cat(pieces, -1)
+
+    def say(self, z: Tensor) -> Tensor:
+        """What each tower says of what it reads [N, S, F]: [N, S]."""
+        logits = [tower(x) for tower, x in zip(self.towers, z.unbind(1), strict=True)]
         return torch.stack(logits, -1)
+
+    def logits(self, request: Request, rows: Tensor | None) -> Tensor:
+        """A request to what each tower says of its real candidates, [N, S]."""
+        return self.say(self.read(request, rows))
 
     def forward(
         self, request: Request, rows: Tensor | None, query: Tensor

@@ -62,6 +62,7 @@ class ItemTokens(nn.Module):
         self.vectors = nn.ModuleList(
             nn.Linear(width, width, bias=False) for width in schema.modalities.values()
         )
+        self.modalities = list(schema.modalities)
         self.names = [f"vector_{m}" for m in range(len(self.vectors))]
         for name, modality, column in zip(self.names, schema.modalities, range(99), strict=False):
             absent = ~items.present[:, column].unsqueeze(-1)
@@ -73,6 +74,10 @@ class ItemTokens(nn.Module):
         self.register_buffer("numbers", standardised(items.numbers, items.in_train))
         self.widths = [embedding, self.fields.width_out, *schema.modalities.values()]
         self.width_out = sum(self.widths)
+
+    def of_modality(self) -> dict[str, list[nn.Module]]:
+        """The modules that serve one modality alone, by its name."""
+        return {name: [part] for name, part in zip(self.modalities, self.vectors, strict=True)}
 
     def forward(self, ids: Tensor, keep: Tensor | None) -> Tensor:
         """Item ids [U] to [U, width_out]; an absent modality is zero."""

@@ -62,6 +62,7 @@ class FieldTokens(nn.Module):
         super().__init__()
         self.width = width
         self.ids = small_embedding(schema.items + 1, width)
+        self.modalities = list(schema.modalities)
         self.side = NamedFields(schema.item_fields, schema.item_numbers, width)
         self.vectors = nn.ModuleList(
             nn.Linear(wide, width, bias=False) for wide in schema.modalities.values()
@@ -79,6 +80,10 @@ class FieldTokens(nn.Module):
         self.item_width = item * width
         self.has_history = schema.max_history > 0
         self.count = item * (1 + self.has_history) + self.context.count
+
+    def of_modality(self) -> dict[str, list[nn.Module]]:
+        """The modules that serve one modality alone, by its name."""
+        return {name: [part] for name, part in zip(self.modalities, self.vectors, strict=True)}
 
     def encode(self, ids: Tensor, keep: Tensor | None) -> Tensor:
         """Item ids [U] to the item's fields [U, F_item * width]."""

@@ -79,14 +79,19 @@ class StudyPlan:
 
     def recipe(self, name: str, training_words: Mapping[str, Json] | None = None) -> Training:
         """The recipe that trains a strategy, with `training_words` (by default the strategy's own)
-        put over it."""
+        put over it; raises UsageError where it names a modality that the data lacks."""
         strategy = self.strategies[name]
         kind = self.parts.baselines[strategy.baseline]
         rows = len(self.store.split("train").item)
         training_words = strategy.training if training_words is None else training_words
         if recipe_name(self.study, strategy, kind) == "common":
             training_words = overlay(training_words, self.alternative)
-        return recipe_of(self.study, strategy, kind, training_words, rows)
+        recipe = recipe_of(self.study, strategy, kind, training_words, rows)
+        known = schema_of(self.store).modalities if recipe.modalities else {}
+        if stray := sorted(set(recipe.modalities) - set(known)):
+            hint = f"{stray[0]!r}{or_nearest(stray[0], known)}"
+            raise UsageError(f"{kind.name}: training.modalities: the data has no {hint}")
+        return recipe
 
     def under(self, recipe: str | Mapping[str, Json]) -> "StudyPlan":
         """The same study by another recipe: "common" or "own" for all, or keys put over the common

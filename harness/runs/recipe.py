@@ -25,6 +25,7 @@ _RIVALS = {  # pairs of keys with one meaning: the key that comes later replaces
     "id_tau": "id_weight_decay",
     "id_weight_decay": "id_tau",
 }
+LATER = ("precision", "device", "modalities")  # keys that older recipes lack
 EVERYWHERE = (
     "epochs",
     "max_candidates",
@@ -39,6 +40,13 @@ class StrictModel(Numbers):
     number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModalityShares(StrictModel):
+    """What the parameters of one modality alone have of the recipe's rate and decay."""
+
+    rate: float = Field(default=1.0, gt=0, le=1e3)
+    decay: float = Field(default=1.0, ge=0, le=1e3)
 
 
 class Training(StrictModel):
@@ -81,13 +89,14 @@ class Training(StrictModel):
         "fp32"  # of matrix products in steps; auto: bf16 where it is faster, else a GPU's TF32
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
+    modalities: dict[str, ModalityShares] = Field(default={})  # by name; others as all else
 
     @model_serializer(mode="wrap")
     def _known_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Json]:
         """Without the keys that came later where they have their default: a recipe is part of its
         runs' identity, and recorded runs are of the recipe that they always were."""
         recipe: dict[str, Json] = plain(self)
-        later = {name: type(self).model_fields[name].default for name in ("precision", "device")}
+        later = {name: type(self).model_fields[name].default for name in LATER}
         return {key: value for key, value in recipe.items() if later.get(key, ...) != value}
 
     @model_validator(mode="before")
@@ -180,6 +189,8 @@ def in_words(training: Training) -> str:
     ]
     if training.average:
         phrases.append(f"weights averaged over {training.average:g} epochs")
+    for name, shares in training.modalities.items():
+        phrases.append(f"{name} at {shares.rate:g} of the rate, {shares.decay:g} of the decay")
     if training.precision != "fp32":
         words = {"tf32": "in TF32", "bf16": "in bf16", "auto": "in bf16 where it pays"}
         phrases.append(words[training.precision])

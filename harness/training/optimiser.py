@@ -6,7 +6,8 @@ import math
 import torch
 
 from fusefront.baselines.contract import Baseline
-from fusefront.harness.runs.recipe import Training
+from fusefront.baselines.roles import modality_parameters
+from fusefront.harness.runs.recipe import ModalityShares, Training
 
 LOWEST_RATE = 1e-6  # where annealing on a plateau ends
 EMBEDDINGS = ("id_embedding", "field_embedding")
@@ -15,18 +16,29 @@ EMBEDDINGS = ("id_embedding", "field_embedding")
 def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim.Optimizer:
     """Adam or AdamW with one group a role of parameters; `steps` an epoch turn time constants into
     decays."""
-    groups = [
-        {"params": some, "weight_decay": decay}
-        for role, parameters in model.parameter_roles().items()
-        for some, decay in _split(role, parameters, recipe, steps)
-        if some
-    ]
+    owner = {
+        id(parameter): name
+        for name, parameters in modality_parameters(model).items()
+        for parameter in parameters
+        if name in recipe.modalities
+    }
+    groups = []
+    for role, parameters in model.parameter_roles().items():
+        for name in ("", *recipe.modalities):
+            shares = recipe.modalities.get(name, ModalityShares())
+            rate = recipe.learning_rate * shares.rate
+            own = [parameter for parameter in parameters if owner.get(id(parameter), "") == name]
+            groups += [
+                {"params": some, "lr": rate, "weight_decay": decay * shares.decay}
+                for some, decay in _split(role, own, recipe, rate, steps)
+                if some
+            ]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.learning_rate, fused=True)
 
 
 def _split(
-    role: str, parameters: list[torch.nn.Parameter], recipe: Training, steps: int
+    role: str, parameters: list[torch.nn.Parameter], recipe: Training, rate: float, steps: int
 ) -> list[tuple[list[torch.nn.Parameter], float]]:
     """The parameters of a role with their decay; a time constant does not apply to 1-d
     parameters."""
@@ -39,7 +51,7 @@ def _split(
     wide = [parameter for parameter in parameters if parameter.ndim > 1]
     flat = [parameter for parameter in parameters if parameter.ndim <= 1]
     tau = recipe.id_tau if ids else recipe.tau
-    return [(wide, decay_of(tau, recipe.learning_rate, steps)), (flat, 0.0)]
+    return [(wide, decay_of(tau, rate, steps)), (flat, 0.0)]
 
 
 def decay_of(tau: float | None, rate: float, steps: int) -> float:
@@ -61,8 +73,9 @@ def one_cycle(
     total = max(4, steps * recipe.epochs)
     # the cycle's two phases need a step each, however short the training
     warmup = min(max(recipe.warmup, 2 / total), 1 - 1 / total)
+    highest = [group["lr"] for group in optimizer.param_groups]  # as the optimiser was made
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=total, pct_start=warmup
+        optimizer, highest, total_steps=total, pct_start=warmup
     )
 
 

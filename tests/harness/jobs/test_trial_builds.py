@@ -45,6 +45,10 @@ def searched(**space: Any) -> dict[str, Any]:
     return {"tuning": {"space": {key.replace("__", "."): v for key, v in space.items()}}}
 
 
+def of_modality(name: str, **shares: float) -> dict[str, Any]:
+    return {"modalities": {name: shares}}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -70,6 +74,9 @@ def searched(**space: Any) -> dict[str, Any]:
         (of_late(shuffle=["txt"]), "shuffle names 'txt', no modality .*did you mean 'text'"),
         (of_late(training={"lr": 0.1}), "training key 'lr'; did you mean 'learning_rate'"),
         (of_late(training={"learning_rate": INF}), "training.learning_rate: .*got inf"),
+        (of_late(training=of_modality("txt", rate=0.5)), "has no 'txt'; did you mean 'text'"),
+        (of_late(training=of_modality("text", rat=0.5)), "training key 'modalities.text.rat'"),
+        (of_late(training=of_modality("text", rate=0)), "training.modalities.text.rate: .*got 0"),
         (of_late(tune=False, space={"token_width": [8, 16]}), "has a space and is not searched"),
         (of_late(token_width=10**9), "strategy 'late' cannot be built .*make it smaller"),
         (of_late(baseline="late_fusoin"), "'late_fusoin' is not known; did you mean 'late_fusion'"),

@@ -63,6 +63,44 @@ def test_adam_puts_its_l2_on_embeddings_and_the_rest_apart(world: PreparedDatase
         assert group["weight_decay"] == (1e-2 if inside else 1e-7)
 
 
+def test_a_modality_has_its_own_rate_and_decay(world: PreparedDataset) -> None:
+    """Late fusion: projection, learned compressor and tower of one modality, nothing else."""
+    first, *others = build_model(spec(world, {}), world, load_parts([])).slots.names[1:3]
+    shares = {first: {"rate": 0.25, "decay": 3.0}}
+    late = {"compressor": "bottleneck"}
+    run_spec = RunSpec(world.name, world.fingerprint, "late_fusion", late, {}, 0)
+    model = build_model(run_spec, world, load_parts([]))
+    assert others
+    optimizer = make_optimizer(model, Training.model_validate({"modalities": shares}), 50)
+    at = model.slots.names.index(first)
+    own = {id(p) for p in model.slots.modalities[at - 1].parameters()}
+    own |= {id(p) for p in model.slots.project[at - 1].parameters()}
+    own |= {id(p) for p in model.placement.towers[at].parameters()}
+    seen_ids = set()
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            seen_ids.add(id(parameter))
+            inside = id(parameter) in own
+            rate = RATE * (0.25 if inside else 1.0)
+            assert group["lr"] == pytest.approx(rate)
+            if parameter.ndim > 1 and inside:
+                assert group["weight_decay"] == pytest.approx(3.0 * decay_of(3.0, rate, 50))
+    assert seen_ids == {id(p) for p in model.parameters()}
+    assert len(own) > 4
+    cycle = one_cycle(optimizer, Training(epochs=3), 10)
+    highest = [group["max_lr"] for group in optimizer.param_groups]
+    assert sorted(set(highest)) == pytest.approx([RATE * 0.25, RATE])
+    assert cycle.total_steps == 30
+
+
+def test_without_modalities_the_groups_are_those_of_the_roles(world: PreparedDataset) -> None:
+    model = build_model(spec(world, {}), world, load_parts([]))
+    optimizer = make_optimizer(model, Training(), 50)
+    assert {group["lr"] for group in optimizer.param_groups} == {RATE}
+    assert "modalities" not in Training().model_dump(mode="json")
+    assert "modalities" in Training.model_validate({"modalities": {"a": {}}}).model_dump()
+
+
 def test_todays_decays_hold_for_every_parameter(world: PreparedDataset) -> None:
     model = build_model(spec(world, {}), world, load_parts([]))
     recipe = Training.model_validate({"weight_decay": 1.0, "id_weight_decay": 10.0})
