@@ -58,11 +58,11 @@ class Chain(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """x [..., width_in] (`SlotLinear`: [..., M, width_in]) -> [..., width_out]."""
         if self.training or len(self) < 2:
-            return super().forward(x)  # type: ignore[no-any-return]
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         (narrow, _), (wide, bias) = (_matrix(layer) for layer in self)
         width_in, rank, width_out = *narrow.shape[-2:], wide.shape[-1]
         if rank * (width_in + width_out) <= width_in * width_out:
-            return super().forward(x)  # type: ignore[no-any-return]
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
         matrix = narrow @ wide
         if matrix.ndim == 3:
             return slot_linear(x, matrix, bias)

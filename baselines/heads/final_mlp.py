@@ -55,9 +55,10 @@ class FinalMlp(Head):
         """Features [N, F] to logits [N]."""
         streams = []
         for gate, layers in zip(self.gates, self.layers, strict=True):
-            first, *others = layers  # type: ignore[misc]
-            h = self.dropout(self._gated(first, 2.0 * gate.sigmoid(), x).relu())  # [N, H]
-            for layer in others:
+            assert isinstance(layers, nn.ModuleList)
+            inner = self._gated(layers[0], 2.0 * gate.sigmoid(), x)  # type: ignore[arg-type]
+            h = self.dropout(inner.relu())  # [N, H]
+            for layer in layers[1:]:
                 h = self.dropout(layer(h).relu())
             streams.append(h)
         parts = self.products.shape[0]

@@ -65,7 +65,7 @@ class BalancedFusion(Composed):
         self.prototypes = None
         if self.settings.prototypes:
             towers = self.placement.towers
-            self.prototypes = Prototypes(len(towers), towers[0].width)
+            self.prototypes = Prototypes(len(towers), int(towers[0].width))  # type: ignore[arg-type]
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
@@ -91,7 +91,8 @@ class BalancedFusion(Composed):
         share = restraint(towers.detach(), there, labels, self.settings.balance)  # [S]
         joined = towers * share + towers.detach() * (1.0 - share)
         if self.settings.noise and self.training and joined.requires_grad:
-            joined.register_hook(partial(with_noise, there=there, noise=self.settings.noise))
+            back = partial(with_noise, there=there, noise=self.settings.noise)
+            joined.register_hook(back)  # type: ignore[no-untyped-call]
         context = self.context(
             request.request_context, request.candidate_context, request.candidates.values
         )

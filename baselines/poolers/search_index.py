@@ -36,14 +36,16 @@ class HistoryIndex:
     def quantised(cls, content: Tensor, centres: Tensor, nearest: int) -> "HistoryIndex":
         """Content [I, C] of every item, centres [N, C]: an item searches as its centre would."""
         toward = direction(centres).T
-        rows = [(part @ toward).argmax(-1) for part in direction(content).split(_ROWS)]
+        rows = [(part @ toward).argmax(-1) for part in torch.split(direction(content), _ROWS)]
         return cls(centres, torch.cat(rows), nearest)
 
     def table(self, content: Tensor) -> Tensor:
         """Content [L, C] of a history, oldest first, to places [N, K] int32, the most alike
         first; `NOBODY` where it is shorter than K. Made offline."""
         ways, count = direction(content), min(self.nearest, len(content))
-        rows = [ranked(part @ ways.T).topk(count, -1).indices for part in self.keys.split(_ROWS)]
+        rows = [
+            ranked(part @ ways.T).topk(count, -1).indices for part in torch.split(self.keys, _ROWS)
+        ]
         table = torch.full((len(self.keys), self.nearest), NOBODY, dtype=torch.int32)
         table[:, :count] = torch.cat(rows)
         return table

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, split
 from torch.nn.functional import binary_cross_entropy_with_logits as click_loss
 
 from fusefront.baselines.contract import (
@@ -93,7 +93,7 @@ class Make(WithContent):
 
     def both(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logits of the model and of the content half alone, [N] each."""
-        asks, past = (x.values.split(self.code, -1) for x in (request.candidates, request.history))
+        asks, past = (split(x.values, self.code, -1) for x in (request.candidates, request.history))
         u_c = self.content_pool(asks[0], past[0], request.history_mask)
         h = self.knowledge(select(torch.cat([asks[0][..., : self.widths[0]], u_c], -1), rows))
         f = self.content_out(h)  # [N, 1]
