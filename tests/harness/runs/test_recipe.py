@@ -82,11 +82,12 @@ def test_patience_is_from_one_epoch_to_a_thousand():
 def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
     """A recorded recipe of before dumps to itself; another precision is another recipe."""
     plain = Training().model_dump(mode="json")
-    assert not {"precision", "device"} & plain.keys()
+    assert not {"precision", "device", "modalities"} & plain.keys()
     assert Training(precision="fp32", device="auto").model_dump(mode="json") == plain
-    assert len(plain) == len(Training.model_fields) - 2
+    assert len(plain) == len(Training.model_fields) - 3
     assert Training.model_validate(plain) == Training()
-    words = {"precision": "bf16", "device": "cpu"}
+    shares = {"text": {"rate": 0.5, "decay": 1.0}}
+    words = {"precision": "bf16", "device": "cpu", "modalities": shares}
     changed = Training.model_validate(words).model_dump(mode="json")
     assert changed == {**plain, **words}
     assert Training.model_validate(changed).precision == "bf16"
@@ -98,6 +99,30 @@ def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
 )
 def test_another_precision_stands_in_the_recipes_words(precision, words):
     assert in_words(Training(precision=precision)) == f"{in_words(Training())}, {words}"
+
+
+def test_a_modalitys_shares_stand_in_the_recipes_words():
+    shares = {"text": {"rate": 0.3}, "image": {"decay": 0}}
+    recipe = Training.model_validate({"modalities": shares})
+    assert in_words(recipe) == (
+        f"{in_words(Training())}, text at 0.3 of the rate, 1 of the decay, "
+        "image at 1 of the rate, 0 of the decay"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "least", "most", "refused"),
+    [("rate", 1e-9, 1e3, (0.0, 1000.5)), ("decay", 0.0, 1e3, (-1e-9, 1000.5))],
+)
+def test_a_modalitys_shares_have_their_limits(key, least, most, refused):
+    def of_text(value):
+        return Training.model_validate({"modalities": {"text": {key: value}}})
+
+    for value in (least, most):
+        assert getattr(of_text(value).modalities["text"], key) == value
+    for value in (*refused, float("nan"), float("inf")):
+        with pytest.raises(ValidationError, match=key):
+            of_text(value)
 
 
 LARGEST = 2_147_483_647
