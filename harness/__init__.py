@@ -1,4 +1,4 @@
-"""The trunk: studies, training, runs, tuning, statistics, latency, decision and the command
+"""The experiment: studies, training, runs, tuning, statistics, latency, decision and the command
 line."""
 
 from importlib import import_module
@@ -18,7 +18,7 @@ _HOMES = {"check_fusion": "testing.operator", "Results": "results", "Study": "ru
 
 
 def __getattr__(name: str) -> object:
-    """Imported when asked for: they bring torch or polars, which --help must not."""
+    """Names that import torch or polars are imported on first use, so that --help stays fast."""
     if name == "__version__":
         return version("fusefront")
     if name not in _HOMES:

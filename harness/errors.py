@@ -1,4 +1,4 @@
-"""What the command line turns into one sentence and an exit code."""
+"""Errors that the command line prints as one sentence, with an exit code."""
 
 
 class FusefrontError(Exception):
@@ -14,12 +14,12 @@ class UsageError(FusefrontError):
 
 
 class GateError(FusefrontError):
-    """A gate or a decision that the evidence does not carry: exit 4."""
+    """A gate fails, or the evidence cannot support a decision: exit 4."""
 
     exit_code = 4
 
 
 class NothingToDoError(FusefrontError):
-    """Asked for nothing: exit 5."""
+    """There is nothing to do or to show: exit 5."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""Processes of our own beside the program: they end with it and leave Ctrl-C to it."""
+"""Our own processes beside the main one: they end with it and leave Ctrl-C to it."""
 
 import ctypes
 import multiprocessing
@@ -10,8 +10,9 @@ from multiprocessing.process import BaseProcess
 
 
 def start(process: BaseProcess) -> None:
-    """Start it deaf to Ctrl-C from its first instruction: the parent decides what that means."""
-    resource_tracker.ensure_running()  # its own start would let Ctrl-C through again
+    """Start the process so that it ignores Ctrl-C from the beginning; the parent decides what
+    Ctrl-C means."""
+    resource_tracker.ensure_running()  # if it started later, it would enable Ctrl-C again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
     try:
         process.start()
@@ -20,7 +21,7 @@ def start(process: BaseProcess) -> None:
 
 
 def follow_parent() -> None:
-    """Said by the process itself: it ignores Ctrl-C, and on Linux it is killed with its parent."""
+    """Called by the process itself: ignore Ctrl-C and, on Linux, be killed when the parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""A study's runs and what they tell, from Python; the command line prints the same."""
+"""A study's runs and results from Python; the command line prints the same."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,9 @@ from fusefront.harness.statistics.planner import PowerPlan
 class Results:
     """A study that was run: `Results("out/studies/shop")`, or `Results("shop", out="out")`.
 
-    Raises UsageError for an unknown study, NothingToDoError for a study file that was never run.
+    Raises:
+        UsageError: there is no such study.
+        NothingToDoError: the study file was never run.
     """
 
     def __init__(self, study: str | Path, out: str | Path = "out") -> None:
@@ -34,8 +36,8 @@ class Results:
     def runs(self) -> pl.DataFrame:
         """One row a run: strategy, role, seed, state, run_id and its summary; never opens test.
 
-        Units are those of summary.json: seconds, counts, valid_auc as a plain number. A run that
-        is not complete has nulls.
+        Units are those of summary.json: seconds, counts, valid_auc as a plain number. A run that is
+        not complete has nulls.
         """
         entries = self.folder.entries(roles=("strategy", "control", "ablation"))
         return pl.DataFrame([_row(entry) for entry in entries], infer_schema_length=None)
@@ -83,9 +85,9 @@ class Results:
     def plan(
         self, effect: float, *, comparisons: int | None = None, rows_per_day: float | None = None
     ) -> PowerPlan:
-        """Test rows, days and seeds that see a difference of `effect` with 80 % power.
+        """The test rows, days and seeds that detect a difference of `effect` with 80 % power.
 
-        The study is the pilot; its test split is read for its noise, on record.
+        The study is the pilot; reading its test split for this is recorded.
         """
         return plan_from_study(self.folder, effect, comparisons, rows_per_day)
 
