@@ -1,6 +1,7 @@
 """Label rates by split and over time."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -94,8 +95,8 @@ def check_drift(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
     """Label rate over twenty equal periods of the log."""
     if not store.manifest.timestamps or store.manifest.drawn:  # then the draw sets the rate
         return None
-    edges = [_span(store, name) for name in SPLITS]
-    first, last = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
+    spans = [span for name in SPLITS for span in _spans(store, name)]
+    first, last = min(span[0] for span in spans), max(span[1] for span in spans)
     rows, clicks = np.zeros(PERIODS), np.zeros(PERIODS)
     for name in SPLITS:
         for block in blocks(store, name):
@@ -131,11 +132,9 @@ def check_drift(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
     ]
 
 
-def _span(store: PreparedDataset, name: str) -> tuple[int, int]:
-    low, high = 2**62, -(2**62)
+def _spans(store: PreparedDataset, name: str) -> Iterator[tuple[int, int]]:
+    """First and last time of each block of a split."""
     for block in blocks(store, name):
         assert block.split.timestamp is not None
         time = np.asarray(block.split.timestamp[block.rows])
-        if len(time):
-            low, high = min(low, int(time.min())), max(high, int(time.max()))
-    return low, high
+        yield int(time.min()), int(time.max())

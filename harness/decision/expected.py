@@ -34,8 +34,7 @@ def expected_over_today(candidates: Sequence[Candidate], pairs: Pairs, today: in
         if i != today and not candidate.measuring_device and np.isfinite(pairs.se[i, today])
     ]
     expected = np.where(np.isfinite(pairs.se[:, today]), pairs.diff[:, today], np.nan)
-    if members:
-        expected[members] = expected_gains(*measured_gains(candidates, pairs, today, members))
+    expected[members] = expected_gains(*measured_gains(candidates, pairs, today, members))
     return expected
 
 

@@ -47,7 +47,7 @@ def front_extent(
         if np.isfinite(centre[i]) and np.isfinite(inputs.pairs.se[i, today])
     ]
     rivals = [i for i in members if i != today]
-    if len(members) < 2 or not rivals:
+    if len(members) < 2:
         return None
     rng = np.random.default_rng(SEED)
     gains = np.zeros((DRAWS, inputs.size))
@@ -120,7 +120,7 @@ def knee_of(cost: Floats, gain: Floats) -> int:
     if len(front) < 3:
         return -1
     x, y = cost[front], gain[front]
-    if x[-1] == x[0] or y[-1] == y[0]:
+    if x[-1] == x[0]:  # all are twins
         return -1
     above = (y - y[0]) / (y[-1] - y[0]) - (x - x[0]) / (x[-1] - x[0])
     inner = int(np.argmax(above[1:-1])) + 1

@@ -40,9 +40,8 @@ def open_log(label: NDArray[np.uint8], request: Ints, cluster: Ints) -> Log:
     order_ok = bool((np.diff(code) >= 0).all())
     if not order_ok:
         raise ValueError("got rows of a request apart, expected the store's row order")
-    _, code = np.unique(request[keep], return_inverse=True)
+    _, first, code = np.unique(request[keep], return_index=True, return_inverse=True)
     _, group = np.unique(cluster[keep], return_inverse=True)
-    first = np.flatnonzero(np.diff(code, prepend=-1))
     return Log(label[keep].astype(np.float64), code.astype(np.int64), group[first], keep)
 
 
@@ -53,7 +52,7 @@ def clicks_in_top(log: Log, score: Floats, k: int) -> Floats:
     """
     order = np.lexsort((-score, log.request))
     request, value, label = log.request[order], score[order], log.label[order]
-    start = np.flatnonzero(np.diff(request, prepend=-1))
+    start = np.searchsorted(request, np.arange(log.requests))
     rank = np.arange(len(request)) - np.repeat(start, np.diff(start, append=len(request)))
     fresh = np.ones(len(request), dtype=bool)
     fresh[1:] = (request[1:] != request[:-1]) | (value[1:] != value[:-1])

@@ -105,7 +105,7 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
     winner = max(net, key=lambda i: (net[i].low, net[i].value))
     if inputs.today not in net and not may_fit(inputs, here, inputs.today):
         return _cell(inputs, clicks, business, winner, "clear", net[winner])
-    if winner != inputs.today and net[winner].low > 0:
+    if net[winner].low > 0:
         return _cell(inputs, clicks, business, winner, "clear", net[winner])
     hopeful = max(net, key=lambda i: net[i].value)
     if net[hopeful].value > 0:
