@@ -118,28 +118,28 @@ def test_a_scale_is_a_power_of_a_thousand_within_a_third_of_a_decade(
         assert "are 10^6 times above all others" in finding.title
 
 
-@pytest.mark.parametrize(("gap", "seen"), [(1.49, False), (1.51, True)])
-def test_the_widest_gap_is_a_decade_and_a_half(gap: float, seen: bool) -> None:
+@pytest.mark.parametrize(("gap", "flagged"), [(1.49, False), (1.51, True)])
+def test_the_widest_gap_is_a_decade_and_a_half(gap: float, flagged: bool) -> None:
     """Medians three decades apart, and users in between who leave no wider gap than that."""
     between = round(1_000 * 10**0.75)
     low = [1_000] * 5 + [between]
     high = [round(between * 10**gap)] + [1_000_000] * 8
-    assert (scaled(low, high) is not None) == seen
+    assert (scaled(low, high) is not None) == flagged
 
 
-@pytest.mark.parametrize(("low", "high", "seen"), [(5, 5, True), (4, 8, False), (8, 4, False)])
-def test_five_users_on_either_side_are_needed(low: int, high: int, seen: bool) -> None:
-    assert (scaled([2_000_000] * low, [2_000_000_000] * high) is not None) == seen
+@pytest.mark.parametrize(("low", "high", "flagged"), [(5, 5, True), (4, 8, False), (8, 4, False)])
+def test_five_users_on_either_side_are_needed(low: int, high: int, flagged: bool) -> None:
+    assert (scaled([2_000_000] * low, [2_000_000_000] * high) is not None) == flagged
     assert scaled([2_000_000], []) is None
 
 
-@pytest.mark.parametrize(("others", "seen"), [(495, True), (496, False)])
-def test_one_in_a_hundred_requests_is_needed(others: int, seen: bool) -> None:
+@pytest.mark.parametrize(("others", "flagged"), [(495, True), (496, False)])
+def test_one_in_a_hundred_requests_is_needed(others: int, flagged: bool) -> None:
     """Users count by their newest time, requests all: five in 500 are enough."""
     user = np.array([*range(5), *(10 + k % 20 for k in range(others))])
     time = np.array([2_000_000_000_000] * 5 + [2_000_000_000 - k for k in range(others)])
     finding = only(check_scale(*log_of(user, time, (3, 5))))
-    assert (finding is not None) == seen
+    assert (finding is not None) == flagged
     if finding:
         assert finding.numbers == pytest.approx({"share": 0.01, "ratio": 1000.0, "users": 5})
         assert "(in train and valid)" in finding.title

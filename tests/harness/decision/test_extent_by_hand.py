@@ -67,8 +67,8 @@ def drawn(inputs: Inputs, quantile: str) -> tuple[list[list[float]], list[list[f
     """Log latencies and gains of the members, [draws][4]."""
     rng = np.random.default_rng(20_261_128)
     spread = covariance_of_gains(inputs.pairs.se**2, TODAY, RIVALS)
-    seen = np.array([GAINS[i] for i in RIVALS])
-    gains = np.insert(gain_draws(seen, spread, np.ones(3, bool), rng), 1, 0.0, axis=1)
+    measured = np.array([GAINS[i] for i in RIVALS])
+    gains = np.insert(gain_draws(measured, spread, np.ones(3, bool), rng), 1, 0.0, axis=1)
     return draw_latency(inputs, rng, DRAWS, quantile)[:, MEMBERS].tolist(), gains.tolist()
 
 

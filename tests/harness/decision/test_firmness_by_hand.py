@@ -52,8 +52,8 @@ def drawn(inputs: Inputs, members: list[int]) -> dict[int, list[float]]:
     assert inputs.today is not None
     spread = covariance_of_gains(inputs.pairs.se**2, inputs.today, members)
     alike = np.array([not inputs.candidates[i].control for i in members])
-    seen = np.array([float(inputs.pairs.diff[i, inputs.today]) for i in members])
-    gains = gain_draws(seen, spread, alike, np.random.default_rng(SEED))
+    measured = np.array([float(inputs.pairs.diff[i, inputs.today]) for i in members])
+    gains = gain_draws(measured, spread, alike, np.random.default_rng(SEED))
     return {i: gains[:, k].tolist() for k, i in enumerate(members)} | {inputs.today: [0.0] * DRAWS}
 
 
@@ -129,7 +129,7 @@ def test_a_choice_that_nobody_can_beat_has_no_rival_to_name(planted: Build) -> N
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "stated"),
     [
         (0, 0, 1.0),
         (80, 80, 0.92),
@@ -142,14 +142,14 @@ def test_a_choice_that_nobody_can_beat_has_no_rival_to_name(planted: Build) -> N
     ],
 )
 def test_nine_in_ten_is_said_where_both_halves_of_the_draws_reach_it(
-    planted: Build, first: int, second: int, said: float
+    planted: Build, first: int, second: int, stated: float
 ) -> None:
     """A lead of exactly the margin is within it."""
     draws = module._Draws(planted([0.0, 0.006], [2.0, 3.0]), (0, 1), 1)
     lead = np.full(DRAWS, 0.001)
     lead[:first], lead[1000 : 1000 + second] = 0.0011, 0.0011
     vars(draws)["lead"] = lead
-    assert draws.probability(0.001) == pytest.approx(said)
+    assert draws.probability(0.001) == pytest.approx(stated)
     assert draws.probability(0.0009999) == 0.0
 
 
@@ -308,10 +308,10 @@ def test_five_trials_are_enough_and_none_is_no_search(
     inputs = planted([0.006, 0.001, 0.0], [3.0, 4.0, 2.0], today=2)
     searches = Searches(trials, np.full(3, np.nan))
     assert firmness(inputs, POLICY, decide(inputs, POLICY), searches=searches).reasons == ()
-    kept = Outcome("tie", "no_gain", 2, 2, 0, (0, 1, 2), (2,))
+    stay = Outcome("tie", "no_gain", 2, 2, 0, (0, 1, 2), (2,))
     assert module._of_search(inputs, 2, Searches((1, 1, 1), np.zeros(3)), ()) == []
     assert module._of_search(replace(inputs, today=None), 0, searches, ()) == []
-    assert firmness(inputs, POLICY, kept).of == "s2"
+    assert firmness(inputs, POLICY, stay).of == "s2"
 
 
 def test_what_another_search_would_choose_is_named_or_that_it_is_nothing(planted: Build) -> None:
@@ -369,7 +369,7 @@ def test_the_nearest_turning_points_have_their_sides_cases_and_choices(planted: 
 
 def test_a_gain_below_a_quarter_of_the_margin_is_said_with_its_sign(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 3.0])
-    for low, said in ((0.000249, "+0.00025"), (0.0001, "+0.00010")):
+    for low, stated in ((0.000249, "+0.00025"), (0.0001, "+0.00010")):
         pairs = replace(inputs.pairs, se=np.full((2, 2), (0.006 - low) / 2.6))
         here = replace(inputs, pairs=pairs)
         outcome = decide(here, POLICY)
@@ -377,7 +377,7 @@ def test_a_gain_below_a_quarter_of_the_margin_is_said_with_its_sign(planted: Bui
         assert (reason.key, reason.strategy) == ("gain", "s1")
         assert reason.numbers == pytest.approx({"low": low, "high": 0.012 - low, "margin": 0.001})
         assert reason.text == (
-            f"The gain may be as small as {said} AUC, less than a quarter of the margin of 0.001."
+            f"The gain may be as small as {stated} AUC, less than a quarter of the margin of 0.001."
         )
     half = replace(inputs, pairs=replace(inputs.pairs, diff=np.array([[0, -0.5], [0.5, 0.0]])))
     exact = replace(half, pairs=replace(half.pairs, se=np.zeros((2, 2))))
