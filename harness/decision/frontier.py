@@ -92,7 +92,7 @@ def _slower_than(inputs: Inputs, j: int, quantile: str) -> Bools:
         return np.asarray(beyond & np.isfinite(centre) & np.isfinite(centre[j]))
     if rounds is None:
         own = np.array([_spread(c.latency, quantile) for c in inputs.candidates]) ** 2
-        variance = np.where(np.arange(inputs.size) == j, 0.0, own + own[j])
+        variance = own + own[j]
     else:
         variance = ((rounds - rounds[j]) ** 2).sum(1)
     lead = centre - centre[j]

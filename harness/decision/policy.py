@@ -284,7 +284,7 @@ def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
 def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
     """Whether i may gain more than the margin and may also lose: more data would decide."""
     here = gain(inputs, i)
-    known = np.isfinite(here.low) and np.isfinite(here.high)
+    known = np.isfinite(here.high)
     return bool(
         known and i != inputs.today and here.low <= 0 < here.value and here.high > policy.margin
     )
