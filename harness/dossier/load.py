@@ -49,7 +49,8 @@ def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointMod
     label = rows["label"].to_numpy()
     axis = row_axis(rows["cluster"].to_numpy(), label)
     effective = effective_clusters(axis, "classes")
-    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc, effective=effective)
+    names = tuple(vectors)
+    sums = Accumulator.empty(names, axis.size, axis.mc, effective=effective, doubled=True)
     for name, runs in vectors.items():
         for run in runs:
             scores = _checked(run, len(rows))

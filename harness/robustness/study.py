@@ -174,7 +174,8 @@ def _collect(
     names = tuple(dict.fromkeys(key(name, h) for name in runs for h in (NOTHING, *conditions)))
     effective = effective_clusters(axis, "classes")
     joint, changes = (
-        Accumulator.empty(names, axis.size, axis.mc, effective=effective) for _ in range(2)
+        Accumulator.empty(names, axis.size, axis.mc, effective=effective, doubled=True)
+        for _ in range(2)
     )
     hidden = (NOTHING, *(h for h in conditions if h.share > 0))
     for name, entries in runs.items():

@@ -70,6 +70,7 @@ class JointModel:
     search: Floats | None = None  # [S] variance over repeated searches; None: only the tuned models
     search_df: float = 2.0  # degrees of freedom of `search`
     effective: float | None = None  # number of equal clusters with as much information; None: mc
+    doubled: bool = False  # degrees of freedom of differences count `effective` twice
     level: float = 0.95  # of all intervals; higher after several looks at test
 
     def __post_init__(self) -> None:
@@ -84,13 +85,23 @@ class JointModel:
 
     @property
     def informative(self) -> float:
-        """The number of clusters that carry information on the row variance; degrees of freedom are
-        one less."""
+        """The number of equal clusters with as much information on the row variance."""
         return float(self.mc) if self.effective is None else min(float(self.mc), self.effective)
 
     @property
     def row_df(self) -> float:
-        """Degrees of freedom of the row variance, at least 1."""
+        """Degrees of freedom of the row variance of a difference, at least 1.
+
+        `doubled`: twice the effective clusters, at most all clusters. A cluster with much of the
+        difference has much of its estimated variance, too, so their ratio has shorter tails than
+        Student's t with one degree of freedom less than the effective clusters.
+        """
+        counted = 2 * self.informative if self.doubled else self.informative
+        return max(min(counted, float(self.mc)) - 1, 1.0)
+
+    @property
+    def alone_df(self) -> float:
+        """Degrees of freedom of the row variance of one strategy's metric, at least 1."""
         return max(self.informative - 1, 1.0)
 
     @cached_property
@@ -216,8 +227,8 @@ class JointModel:
         rows = max(float(self.K[a, a]), 0.0)
         seeds = float(self.seed_part[a]) if self.n[a] > 1 else 0.0
         total = max(rows + seeds, float(self.floor[a, a]))
-        parts = rows**2 / self.row_df + seeds**2 / max(int(self.n[a]) - 1, 1)
-        df = total**2 / parts if parts > 0 else self.row_df
+        parts = rows**2 / self.alone_df + seeds**2 / max(int(self.n[a]) - 1, 1)
+        df = total**2 / parts if parts > 0 else self.alone_df
         se = float(np.sqrt(total)) if self.has_intervals else float("nan")
         return Alone(float(self.theta[a]), se, df)
 
@@ -285,6 +296,7 @@ class JointModel:
             m=min(self.m, item.m),
             mc=min(self.mc, item.mc),
             effective=min(self.informative, item.informative),
+            doubled=self.doubled and item.doubled,
         )
 
     def _seed_noise(self, rng: np.random.Generator, n: int) -> Floats:

@@ -17,6 +17,7 @@ from fusefront.harness.statistics.leverage import Lever, effective_clusters
 from fusefront.harness.statistics.measures.calibration import Curve, fit_temperature
 from fusefront.harness.statistics.measures.metrics import (
     ALL_METRICS,
+    DOUBLED,
     SCALED,
     Layout,
     Metric,
@@ -249,7 +250,8 @@ def _empty(
     draws = request.about[metric].draws
     known = min(axis.mc, draws) if draws else axis.mc  # a variance of B draws has B - 1 degrees
     effective = None if lever is None else effective_clusters(axis, lever)
-    return Accumulator.empty(names, axis.size, known, draws or axis.size, effective)
+    columns = draws or axis.size
+    return Accumulator.empty(names, axis.size, known, columns, effective, metric in DOUBLED)
 
 
 def _mean_curve(curves: list[Curve]) -> Curve:

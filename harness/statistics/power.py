@@ -20,7 +20,7 @@ class Components(NamedTuple):
     seeds: float  # net variance over seeds, both strategies together
     interaction: float  # seeds x rows, both together: falls with either
     mc: int  # clusters with a positive, or with a negative, the smaller
-    effective: float | None = None  # number of equal clusters with as much information; None: mc
+    effective: float | None = None  # clusters that the degrees of freedom count; None: mc
 
     def variance(self, factor: float, seeds: int) -> float:
         """Variance of the difference with `factor` times the rows and `seeds` each."""
@@ -49,7 +49,7 @@ def components(model: JointModel, a: int, b: int) -> Components:
         float(np.nan_to_num(model.net_s2[pair]).sum()),
         float(model.interaction[pair].sum()),
         model.mc,
-        None if model.effective is None else model.informative,
+        None if model.effective is None else model.row_df + 1,
     )
 
 

@@ -272,6 +272,7 @@ def model_record(model: JointModel) -> ModelRecord:
         "mc": model.mc,
         "rho": model.rho,
         "effective": model.effective,
+        "doubled": model.doubled,
         "level": model.level,
         "se": _matrix(model.se),
         "df": _matrix(model.dfs),
@@ -293,6 +294,7 @@ def model_of(record: ModelRecord) -> JointModel:
         mc=record["mc"],
         rho=float(record["rho"]),
         effective=record.get("effective"),
+        doubled=record.get("doubled", False),
         level=float(record.get("level", 0.95)),
     )
 

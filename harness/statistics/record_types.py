@@ -131,6 +131,7 @@ class ModelRecord(TypedDict):
     mc: int
     rho: float
     effective: NotRequired[float | None]
+    doubled: NotRequired[bool]  # absent: False
     level: NotRequired[float]
     se: NotRequired[Matrix]
     df: NotRequired[Matrix]

@@ -55,7 +55,7 @@ def _model(*aucs: TrainedAuc) -> JointModel:
     axis = aucs[0].axis
     names = tuple(map(str, range(len(aucs))))
     effective = effective_clusters(axis, "classes")
-    models = Accumulator.empty(names, axis.size, axis.mc, effective=effective)
+    models = Accumulator.empty(names, axis.size, axis.mc, effective=effective, doubled=True)
     for name, auc in zip(names, aucs, strict=True):
         models.add(name, auc.value, auc.summed)
     return models.joint()

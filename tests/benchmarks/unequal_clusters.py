@@ -9,6 +9,7 @@ of a user in part, are drawn anew with users and rows. "before" counts every use
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +85,11 @@ WORLDS = (
     World("1.5 % positives", even(150, 20, 120), bias=-5.6),
     World("60 items matter", even(120, 5, 200), items=60, item_sd=0.6),
     World("60 items matter, one user 30 %", giant(150, 0.30), items=60, item_sd=0.6),
+    World("one user 30 %, 1.5 % positives", giant(150, 0.30), bias=-5.0),
+    World("one user 50 %, normal effects", giant(150, 0.50), df=np.inf),
+    World("74 raters, normal effects", few_raters, df=np.inf),
+    World("12 users, normal effects", even(12, 100, 1000), df=np.inf),
+    World("12 users of 550 rows, normal effects", even(12, 550, 550), df=np.inf),
 )
 
 
@@ -145,7 +151,8 @@ def models(data: Data, metric: str, *, two_way: bool) -> JointModel:
 class Covered(NamedTuple):
     """Shares of draws, and what goes with them."""
 
-    before: float  # interval of the difference by the former model
+    before: float  # interval of the difference with every user as one
+    single: float  # by E - 1 degrees of freedom
     now: float
     two_way: float  # by user and item; nan where it was not drawn
     effective: float  # median
@@ -163,11 +170,12 @@ def coverage(
         data = draw(world, rng)
         old = before(data).pair(0, 1) if metric == "auc" else None
         model = models(data, metric, two_way=False)
-        new = model.pair(0, 1)
+        new, single = model.pair(0, 1), replace(model, doubled=False).pair(0, 1)
         both = models(data, metric, two_way=True).pair(0, 1) if two_way else None
         rows.append(
             (
                 np.nan if old is None else old.low <= 0 <= old.high,
+                single.low <= 0 <= single.high,
                 new.low <= 0 <= new.high,
                 np.nan if both is None else both.low <= 0 <= both.high,
                 model.informative,
@@ -176,7 +184,7 @@ def coverage(
             )
         )
     table = np.array(rows, float)
-    return Covered(*table[:, :3].mean(0), *np.median(table[:, 3:], axis=0))
+    return Covered(*table[:, :4].mean(0), *np.median(table[:, 4:], axis=0))
 
 
 def false_words(world: World, draws: int, seed: int, strategies: int = 8) -> tuple[float, float]:
@@ -199,14 +207,14 @@ def main() -> None:
     parser.add_argument("--only", choices=("difference", "metrics", "words"))
     options = parser.parse_args()
     if options.only in (None, "difference"):
-        _line("world", "effective", "before", "now", "width", "two-way", "width")
+        _line("world", "effective", "before", "E - 1", "now", "width", "two-way", "width")
         for world in WORLDS:
             crossed = bool(world.items)
             covered = coverage(world, options.draws, options.seed, two_way=crossed)
             _line(
                 world.name,
                 f"{covered.effective:.1f}",
-                *(f"{v:.3f}" for v in (covered.before, covered.now)),
+                *(f"{v:.3f}" for v in (covered.before, covered.single, covered.now)),
                 f"{covered.width:.2f}",
                 f"{covered.two_way:.3f}",
                 f"{covered.two_way_width:.2f}",

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from fusefront.harness.statistics.auc import auc_influence, exact_auc, tie_groups
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.leverage import (
     auc_sums,
     cluster_shares,
@@ -18,6 +20,7 @@ from fusefront.harness.statistics.leverage import (
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout, measure
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest, collect
+from fusefront.harness.statistics.record import model_of, model_record
 from fusefront.harness.statistics.rows import MOST_CELLS, Axis, RowTable, cell_axis, row_axis
 from fusefront.harness.statistics.score_source import MemorySource
 
@@ -140,6 +143,92 @@ def test_a_comparison_names_who_carries_its_intervals(rows: RowTable) -> None:
     assert 2.0 < weight.effective < 3.0
     assert f"code 100: 700 of {sum(SIZES):,} rows" in " ".join(comparison.warnings)
     assert Comparison.from_dict(comparison.to_dict()).weight == weight
+
+
+def test_an_interval_by_plain_loops(rows: RowTable) -> None:
+    """Leaving users out one by one, the sums of seeds pair by pair, twice the effective users."""
+    rng, users = np.random.default_rng(8), np.unique(rows.group)
+    scores_of: dict[str, dict[int, np.ndarray]] = {}
+    for name in ("today", "rival"):
+        own = 2 * rng.standard_normal(len(users))[np.searchsorted(users, rows.group)] + rows.label
+        scores_of[name] = {
+            seed: (own + rng.standard_normal(len(own))).astype(np.float32) for seed in range(3)
+        }
+    source = MemorySource(rows, scores_of)
+    model = collect(source, PanelRequest(Layout(rows), "test", ("auc",), workers=1)).models["auc"]
+    m, n = len(users), 3
+    whole, change = {}, {}
+    for name in source.strategies:
+        for seed in source.seeds(name):
+            scores = source.logits(name, seed, "test")
+            whole[name, seed] = roc_auc_score(rows.label, scores)
+            change[name, seed] = [
+                whole[name, seed] - roc_auc_score(rows.label[left], scores[left])
+                for left in (rows.group != user for user in users)
+            ]
+    between = trained = 0.0
+    for i in range(n):
+        for j in range(n):
+            pairs = zip(
+                change["today", i], change["rival", i], change["today", j], change["rival", j],
+                strict=True,
+            )  # fmt: skip
+            for a, b, c, d in pairs:
+                trained += (m - 1) / m * (a - b) * (c - d) / n**2
+                between -= (m - 1) / m * (a * d + b * c) / n**2
+                if i != j:
+                    between += (m - 1) / m * (a * c + b * d) / (n * (n - 1))
+    seeds = [np.var([whole[name, s] for s in range(n)], ddof=1) / n for name in source.strategies]
+    click = rows.label == 1
+    shares = [
+        (
+            click[rows.group == u].sum() / click.sum()
+            + (~click)[rows.group == u].sum() / (~click).sum()
+        )
+        / 2
+        for u in users
+    ]
+    effective = 1 / sum(share**2 for share in shares)
+    assert 2 < effective < 3
+    assert between > 5 * sum(seeds)  # the rows' degrees of freedom are what is tested
+    variance = max(between + sum(seeds), trained)
+    freedom = 2 * effective - 1
+    df = variance**2 / (between**2 / freedom + sum(s**2 for s in seeds) / (n - 1))
+    pair = model.pair(0, 1)
+    assert pair.df == pytest.approx(df, rel=1e-2)
+    half = stats.t.ppf(0.975, df) * np.sqrt(variance)
+    assert (pair.high - pair.low) / 2 == pytest.approx(half, rel=1e-2)  # small users: 2e-4 of AUC
+    alone = model.alone(0)  # a metric by itself: every effective user but one
+    rows_alone = model.K[0, 0] ** 2 / (effective - 1) + seeds[0] ** 2 / (n - 1)
+    assert alone.df == pytest.approx(alone.se**4 / rows_alone, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("mc", "effective", "freedom", "alone"),
+    [(12, 12.0, 11, 11), (150, 4.0, 7, 3), (40, 25.0, 39, 24), (30, None, 29, 29), (12, 1.0, 1, 1)],
+)
+def test_degrees_of_freedom_of_rows(
+    mc: int, effective: float | None, freedom: float, alone: float
+) -> None:
+    """`doubled`: twice the effective clusters, at most all; one metric: the effective ones."""
+    unit = np.ones(1)
+    model = JointModel(
+        ("a",), unit, unit, np.array([3]), np.eye(1), unit, np.eye(1), mc, mc, effective=effective
+    )
+    assert (model.row_df, model.alone_df) == (alone, alone)
+    doubled = replace(model, doubled=True)
+    assert (doubled.row_df, doubled.alone_df) == (freedom, alone)
+    assert model_of(model_record(doubled)).row_df == freedom
+    assert doubled.crossed(doubled, doubled).row_df == freedom
+    assert doubled.crossed(model, doubled).row_df == alone
+
+
+def test_only_metrics_whose_coverage_was_simulated_count_clusters_twice(rows: RowTable) -> None:
+    metrics = ("auc", "pr_auc", "logloss", "group_auc")
+    models = collect(study(rows), PanelRequest(Layout(rows), "test", metrics, workers=1)).models
+    assert [models[name].doubled for name in metrics] == [True, False, True, True]
+    assert models["auc"].row_df == pytest.approx(2 * models["auc"].informative - 1)
+    assert models["pr_auc"].row_df == pytest.approx(models["pr_auc"].informative - 1)
 
 
 def test_one_who_is_nearly_all_leaves_no_interval() -> None:
