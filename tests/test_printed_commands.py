@@ -8,6 +8,14 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from typer import Context
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from fusefront.harness.cli.app import VERBS, register
+from fusefront.harness.decision.policy import again
+from fusefront.reports.evidence import Decision, Evidence, StudyFacts
+from fusefront.reports.words.commands import on_study
 
 PROGRAM = str(Path(sys.executable).with_name("fusefront"))
 
@@ -44,3 +52,35 @@ def test_every_command_on_the_page_of_a_trained_study_runs(tmp_path: Path) -> No
         if process.returncode not in (0, 4):
             failed.append((shlex.join(words), process.returncode, process.stderr[-300:]))
     assert not failed
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("bench", "--add"), {"add": True, "out": Path("my runs")}),
+        (("bench",), {"add": False, "out": Path("my runs")}),
+        (("compare", "--temperature"), {"temperature": True, "out": Path("my runs")}),
+        (("compare",), {"temperature": None, "out": Path("my runs")}),
+        (("robustness",), {"out": Path("my runs")}),
+        (("report",), {"store": Path("my runs")}),
+    ],
+)
+def test_printed_lines_are_read_as_meant(
+    words: tuple[str, ...], expected: dict[str, object]
+) -> None:
+    """Typed in a shell, with a study and a folder whose names have blanks."""
+    decision = Decision("thin", "too_little", 1.0, 0.1)
+    evidence = Evidence(StudyFacts("my shop", "shop", 10, store="my runs"), decision, ())
+    line = on_study(evidence, *words)
+    if words == ("bench", "--add"):  # a refused decision prints the same line
+        sentence = again(on_study(evidence, "bench"))
+        assert f"`{line}`" in sentence
+    program, *typed = shlex.split(line)
+    group = get_command(register({words[0]: VERBS[words[0]]}))
+    assert isinstance(group, TyperGroup)
+    name, command, rest = group.resolve_command(Context(group), typed)
+    assert (program, name, command is None) == ("fusefront", words[0], False)
+    assert command is not None
+    params = command.make_context(name, rest).params
+    assert {key: params[key] for key in expected} == expected
+    assert "my shop" in map(str, params.values())

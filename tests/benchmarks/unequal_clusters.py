@@ -85,7 +85,7 @@ WORLDS = (
     World("1.5 % positives", even(150, 20, 120), bias=-5.6),
     World("60 items matter", even(120, 5, 200), items=60, item_sd=0.6),
     World("60 items matter, one user 30 %", giant(150, 0.30), items=60, item_sd=0.6),
-    World("one user 30 %, 1.5 % positives", giant(150, 0.30), bias=-5.0),
+    World("one user 30 %, 1.4 % positives", giant(150, 0.30), bias=-5.0),
     World("one user 50 %, normal effects", giant(150, 0.50), df=np.inf),
     World("74 raters, normal effects", few_raters, df=np.inf),
     World("12 users, normal effects", even(12, 100, 1000), df=np.inf),
