@@ -76,7 +76,7 @@ def _look(blocks: Blocks, weights: Tensor, ridge: float) -> _Point:
         curvature += scaled.T @ scaled
         rows += len(x)
     if not torch.isfinite(gradient).all():
-        raise ValueError("a feature is not finite; mend the numbers of the data set")
+        raise ValueError("a feature is not finite; fix the numbers of the data set")
     penalty = torch.full((size,), ridge, dtype=torch.float64)
     penalty[-1] = 0.0
     loss = loss / max(rows, 1) + float((penalty * weights.square()).sum()) / 2

@@ -145,7 +145,7 @@ def _try(path: Path, handle: int, kind: int) -> bool:
             raise
         raise PlaceError(
             f"{path}: this file system has no locks ({(error.strerror or 'refused').lower()}), and "
-            "without them two commands spoil each other's files; give a folder on another disk"
+            "without them two commands damage each other's files; give a folder on another disk"
         ) from None
     return True
 

@@ -136,8 +136,8 @@ class Columns(Strict):
             raise ValueError(f"time_format: got {self.time_format!r}, expected '%d/%m/%Y' or alike")
         if self.time_format is not None and re.search(r"%[369](?!f)", self.time_format):
             raise ValueError(
-                f"time_format: got {self.time_format!r}, where 3, 6 and 9 stand before an f, as "
-                "in '%3f'"
+                f"time_format: got {self.time_format!r}, expected 3, 6 or 9 only before an f, "
+                "as in '%3f'"
             )
         return self
 
@@ -214,7 +214,7 @@ class History(Strict):
         if self.events is not None and self.kind is None:
             raise ValueError(
                 "'events' needs 'kind', the column that tells the events apart: a history that "
-                "mixes them untold scored .0015 to .0136 of AUC below one of positives alone"
+                "mixes unmarked kinds scored .0015 to .0136 AUC below one of positives alone"
             )
         if self.events == ():
             raise ValueError("'events' names no kind of event; name some, or 'positives'")

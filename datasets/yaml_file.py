@@ -38,8 +38,8 @@ class _Loader(yaml.SafeLoader):
             if isinstance(value, yaml.ScalarNode) and (value.value, value.style) == (UNKNOWN, None):
                 line = value.start_mark.line + 1
                 raise SpecError(
-                    f"line {line}: {name!r} is {UNKNOWN}: what fits could not be told from the "
-                    "files; the comments there say between what, write which it is"
+                    f"line {line}: {name!r} is {UNKNOWN}: its value could not be guessed from "
+                    "the files; write one of the readings in the comment there"
                 )
             if name in names:
                 line = key.start_mark.line + 1

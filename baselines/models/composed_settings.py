@@ -64,7 +64,7 @@ def resolve_composed(
     keys = {key.partition(".")[0] for key in settings}
     if broken := sorted(keys & set(fixed)):
         raise ValueError(
-            f"{name}: setting {broken[0]!r} is what makes it {name!r} and cannot be changed; "
+            f"{name}: setting {broken[0]!r} is fixed by {name!r} and cannot be changed; "
             "use the baseline 'composed' to choose it freely"
         )
     if schema.max_history == 0 and "pooler" not in keys:
@@ -193,7 +193,7 @@ def _check_place(
     if aware and settings.placement in ("interaction", "logit"):
         raise ValueError(
             f"{name}: at placement {settings.placement!r} every operator runs per candidate, so "
-            "'target_aware' says nothing; leave 'conditioning' at 'item_only'"
+            "'target_aware' has no effect; leave 'conditioning' at 'item_only'"
         )
     if aware and not getattr(operator, "uses_query", False):
         raise ValueError(

@@ -208,5 +208,5 @@ def test_the_prototypes_loss_is_the_setting_times_theirs(scene):
 def test_what_would_push_a_tower_away_is_refused(scene, parts):
     with pytest.raises(ValueError, match="setting 'balance' must not be negative; raise it"):
         check_settings("balanced_fusion", scene.schema, {"balance": -0.1}, parts)
-    with pytest.raises(ValueError, match="setting 'placement' is what makes it"):
+    with pytest.raises(ValueError, match="setting 'placement' is fixed by"):
         check_settings("balanced_fusion", scene.schema, {"placement": "item"}, parts)

@@ -164,7 +164,7 @@ def test_newton_ends_where_no_weight_is_best_and_refuses_what_is_no_number():
     assert torch.isfinite(ours).all()
     assert ours[0] > 50
     x[3] = torch.nan
-    with pytest.raises(ValueError, match="a feature is not finite; mend the numbers"):
+    with pytest.raises(ValueError, match="a feature is not finite; fix the numbers"):
         solve_logistic(lambda: iter([(x, x[:, 0])]), 1, 0.0)
 
 

@@ -114,7 +114,7 @@ def test_files_that_make_no_split_are_refused(files: dict[str, Json], sentence: 
 def test_what_is_left_unknown_is_refused_with_its_line(tmp_path: Path) -> None:
     text = "name: x\ncolumns:\n  {user: u, item: UNKNOWN}  # UNKNOWN: a or b\n"
     (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(SpecError, match=r"spec\.yaml: line 3: 'item' is UNKNOWN: .*write which"):
+    with pytest.raises(SpecError, match=r"spec\.yaml: line 3: 'item' is UNKNOWN: .*write one"):
         load_spec(tmp_path / "spec.yaml")
     text = text.replace("item: UNKNOWN", 'item: "UNKNOWN"')  # in quotes it is a column's name
     (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")

@@ -360,7 +360,7 @@ def test_a_time_format_that_cannot_be_read_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("written", ["%Y-%m-%d %3", "%6Y", "%9"])
 def test_a_time_format_with_digits_but_no_fraction_is_refused(written: str) -> None:
-    with pytest.raises(ValidationError, match="3, 6 and 9 stand before an f, as in '%3f'"):
+    with pytest.raises(ValidationError, match="expected 3, 6 or 9 only before an f, as in '%3f'"):
         Columns(user="u", item="i", timestamp="t", time_format=written)
     Columns(user="u", item="i", timestamp="t", time_format="%Y-%m-%d %H:%M:%S.%3f")
 

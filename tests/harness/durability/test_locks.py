@@ -119,5 +119,5 @@ def test_a_file_system_without_locks_is_a_sentence(
         pass
     assert str(refused.value) == (
         f"{path}: this file system has no locks ({os.strerror(number).lower()}), and without them "
-        "two commands spoil each other's files; give a folder on another disk"
+        "two commands damage each other's files; give a folder on another disk"
     )
