@@ -4,9 +4,10 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import NamedTuple, cast
 
 from fusefront.datasets.errors import SpecError
@@ -152,11 +153,19 @@ def _nothing(module: ModuleType) -> str:
     )
 
 
+class _Text(SourceFileLoader):
+    """Compiles the text itself: bytecode beside it may come from another text of that second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _imported(file: Path) -> ModuleType:
-    name = f"fusefront_plugin_{file.stem}_{hashlib.sha256(bytes(file)).hexdigest()[:8]}"
-    if name in sys.modules:  # once, so that a class is the same class at every call
+    contents = hashlib.sha256(bytes(file) + b"\0" + file.read_bytes()).hexdigest()[:12]
+    name = f"fusefront_plugin_{file.stem}_{contents}"
+    if name in sys.modules:  # once for the same text, so that a class is the same at every call
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_loader(name, _Text(name, str(file)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -168,11 +168,12 @@ def test_a_long_name_in_a_study_is_refused_before_anything_is_written(
 
 
 def refusing(number: int, root: Path) -> Callable[[str, int], None]:
-    """An audit hook: whatever would be written under `root` is refused."""
+    """An audit hook, which nobody can take out again: while `refusing.on` is this number, whatever
+    would be written under `root` is refused."""
     written = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
     def hook(event: str, arguments: object) -> None:
-        if not refusing.on or not isinstance(arguments, tuple):  # type: ignore[attr-defined]
+        if refusing.on != number or not isinstance(arguments, tuple):  # type: ignore[attr-defined]
             return
         path = arguments[0] if arguments else None
         if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & written):
@@ -184,7 +185,7 @@ def refusing(number: int, root: Path) -> Callable[[str, int], None]:
     return hook
 
 
-refusing.on = False  # type: ignore[attr-defined]
+refusing.on = 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
@@ -199,7 +200,7 @@ def test_a_folder_that_takes_nothing_is_a_sentence_for_verbs_that_write(
     (trained_study.path / "comparison.json").unlink()
     before = files(root)
     sys.addaudithook(refusing(number, root))  # type: ignore[arg-type]
-    monkeypatch.setattr(refusing, "on", True, raising=False)
+    monkeypatch.setattr(refusing, "on", number)
     late = next(e for e in trained_study.completed() if e.strategy == "late_fusion")
     writing = [
         ("compare", "shop", "--out", str(root)),

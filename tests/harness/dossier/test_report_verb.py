@@ -128,7 +128,8 @@ def test_every_command_on_the_page_is_one_that_the_program_takes(
         command = get_command(alone)
         context = command.make_context(words[1], words[2:])
         place = context.params.get("store") or context.params.get("out")
-        assert place == study.root, words
+        assert place is not None, words
+        assert Path(place) == study.root, words  # older ones of click leave it a str
         assert str(context.params["study"]) == "planted", words
 
 

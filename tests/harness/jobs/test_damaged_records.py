@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def searched(jobs: Any, console: Console, tmp_path: Path, finished: Path) -> tuple[Any, Path]:
+def searched(jobs: Any, console: Console, finished: Path) -> tuple[Any, Path]:
     """A request whose searches are at their end, and the folder of one of them."""
-    request = jobs.request(tmp_path.name, **SEARCHED)  # a folder of its own
+    folder = f"searched-{uuid.uuid4().hex[:8]}"  # of its own: pytest may give tmp_path out again
+    request = jobs.request(folder, **SEARCHED)
     if finished.exists():
         shutil.copytree(finished, request.out)
     else:

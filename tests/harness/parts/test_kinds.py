@@ -1,5 +1,6 @@
 """Every kind of part comes from a file or an installed package by the same rules."""
 
+import os
 import sys
 
 import pytest
@@ -120,6 +121,21 @@ def test_the_shipped_dictionary_imported_or_copied_is_not_taken_twice(example, k
         file.read_text() + f"\n\n{kind.table} = {{**{table}, 'more': {part}}}  # and one more\n"
     )
     assert list(load_zoo(kind, [copied])) == [*kind.zoo(), "more"]
+
+
+def test_a_file_edited_within_a_second_is_read_again(tmp_path):
+    """In a process that stays, as a notebook's; what is unchanged gives the same class again."""
+    file = tmp_path / "edited.py"
+    texts = [
+        f"from fusefront.baselines.contract import Head\n\n\nclass Mine(Head):\n    {body}\n"
+        for body in ("name = 'one'", "name = 'two'")
+    ]
+    for text, name in [*zip(texts, ("one", "two"), strict=True), (texts[0], "one")]:
+        file.write_text(text)
+        os.utime(file, (10**9, 10**9))
+        with pytest.raises(UsageError, match=f"head '{name}' does not define"):
+            load_parts([file])
+    assert not (tmp_path / "__pycache__").exists()
 
 
 @every_kind
