@@ -36,7 +36,7 @@ def cost_cells(step: AblationStep) -> tuple[TableEntry, ...]:
         _whole(step.logloss),
         _whole(step.pcoc),
         _timed(cost.p50 if cost else None, cost.measurable if cost else None),
-        _timed(cost.p99 if cost else None, True),
+        _timed(cost.p99 if cost else None, cost.measurable_p99 if cost else None),
         _whole(cost.auc_per_ms if cost else None),
         number_cell(kmac, "" if kmac is None else numbers.signed(kmac, 1)),
         number_cell(size, "" if size is None else numbers.signed(size, 0)),
@@ -55,6 +55,6 @@ def _whole(interval: Interval | None, places: int = numbers.AUC_PLACES) -> Table
 def _timed(interval: Interval | None, measurable: bool | None) -> TableEntry:
     if interval is None:
         return TableEntry(NONE, None, None, None)
-    if not measurable:
+    if measurable is False:
         return TableEntry(FREE, interval.value, interval.low, interval.high)
     return _whole(interval, 2)

@@ -390,6 +390,7 @@ class StepCost:
     auc_per_ms: Interval | None = None  # Fieller's; only where the ms are measurable
     macs: float | None = None  # a candidate
     code_bytes: float | None = None  # an item
+    measurable_p99: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -420,6 +421,16 @@ class CrossedCell:
 
 
 @dataclass(frozen=True)
+class RetrainedWorth:
+    """A modality's Shapley value of AUC over subsets that are each trained; the ends hold for all
+    modalities at once."""
+
+    modality: str
+    auc: Interval
+    drawing: float | None = None  # standard error of drawn orders; None: all subsets were trained
+
+
+@dataclass(frozen=True)
 class Ablation:
     """If additive, steps sum from `start` to `end`; else each step is a difference to `end`."""
 
@@ -435,8 +446,11 @@ class Ablation:
     path_start: float | None = None  # AUC of the plainest strategy
     path_base: str = ""  # parts that are there from the start
     path: tuple[BuildStep, ...] = ()
+    path_greedy: bool = False  # each step adds most, on validation, to those before it
+    path_untrained: int = 0  # subsets that a greedy step would have compared, without a run
     effects: tuple[CrossedEffect, ...] = ()  # of a factorial plan
     cells: tuple[CrossedCell, ...] = ()
+    shares: tuple[RetrainedWorth, ...] = ()  # of the plan `modalities`; the last is of all
 
 
 @dataclass(frozen=True)

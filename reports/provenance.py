@@ -41,6 +41,7 @@ TABLES: dict[str, ColumnSource] = {
     "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "building": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "crossing": ColumnSource(("ablation-*.json",), PREDICTIONS),
+    "retrained": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "fusing": ColumnSource(("comparison.json", "tuning/*"), PREDICTIONS),
     "searches": ColumnSource(("tuning/*",)),
     "importance": ColumnSource(("tuning/*",)),

@@ -274,6 +274,8 @@ def _explained(evidence: Evidence) -> list[Section]:
         shown.append(_table(evidence, gap_tables.controls(evidence)))
     if evidence.weighed:
         shown.append(_table(evidence, gap_tables.weights(evidence)))
+    if (retrained := building_tables.retrained(evidence)).rows:
+        shown.append(_table(evidence, retrained))
     return shown
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fusefront.harness.ablation.subsets import TrainedShares, drawn_contrasts, trained_subsets
 from fusefront.harness.dossier.comparison import study_options
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import UsageError
@@ -28,7 +29,7 @@ from fusefront.harness.statistics.judging.verdicts import read
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options, check_rows, spent
 from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel, PanelRequest, collect
-from fusefront.harness.statistics.shapley import coalitions
+from fusefront.harness.statistics.shapley import Coalitions
 
 BESIDE = ("logloss", "pcoc")  # reported beside the AUC, which alone gets verdicts
 
@@ -181,47 +182,33 @@ class AblationScores:
         return rows, auc
 
     def shares(
-        self, modalities: Sequence[str], out: Mapping[str, frozenset[str]]
+        self,
+        modalities: Sequence[str],
+        out: Mapping[str, frozenset[str]],
+        subsets: Coalitions | None = None,
     ) -> list[RetrainedShare]:
-        """What each modality adds over all subsets, each of which is a model of its own; intervals
-        hold for all at once, and the shares sum to the last row. [] if a subset was not trained."""
+        """What each modality adds over all subsets, each of which is a model of its own, or over
+        the subsets of sampled orders; intervals hold for all at once, and the shares sum to the
+        last row. [] if a subset was not trained."""
         panel = self.panel([name for name in out if name != self.parent], ("auc",))
         model = panel.models["auc"]
-        weights = subset_weights(modalities, model.names, out)
+        drawn = subsets or trained_subsets(len(modalities))
+        weights = TrainedShares(model.names, modalities, out).weights(drawn)
         if weights is None:
             return []
-        result = contrasts(model, weights)
-        return [
-            {
-                "modality": name,
-                "auc": {
-                    "delta": float(result.value[at]),
-                    "low": known(result.low[at]),
-                    "high": known(result.high[at]),
-                    "p": known(result.p[at]),
-                },
+        result, drawing = drawn_contrasts(model, weights)
+        rows: list[RetrainedShare] = []
+        for at, name in enumerate((*modalities, "all modalities")):
+            ends: MetricDelta = {
+                "delta": float(result.value[at]),
+                "low": known(result.low[at]),
+                "high": known(result.high[at]),
+                "p": known(result.p[at]),
             }
-            for at, name in enumerate((*modalities, "all modalities"))
-        ]
-
-
-def subset_weights(
-    modalities: Sequence[str], names: Sequence[str], out: Mapping[str, frozenset[str]]
-) -> Floats | None:
-    """Weights [M + 1, S] that turn the strategies' AUC into the modalities' Shapley values and,
-    last, into the difference of all modalities and none; None if a subset was not trained. `out`:
-    the modalities that each strategy lacks."""
-    place = {out[name]: at for at, name in enumerate(names) if name in out}
-    subsets = coalitions(len(modalities))
-    weights = np.zeros((len(modalities) + 1, len(names)))
-    for members, each in zip(subsets.members, subsets.weights, strict=True):
-        inside = dict(zip(modalities, members.tolist(), strict=True))
-        lacks = frozenset(name for name in modalities if not inside[name])
-        if lacks not in place:
-            return None
-        weights[:-1, place[lacks]] += each
-        weights[-1, place[lacks]] += int(not lacks) - int(len(lacks) == len(modalities))
-    return weights
+            rows.append({"modality": name, "auc": ends})
+            if not drawn.exact:
+                rows[-1]["drawing"] = float(drawing[at])
+        return rows
 
 
 class AdjustedDeltas(NamedTuple):

@@ -19,12 +19,12 @@ from fusefront.harness.ablation.plan import (
     every_combination,
     removals,
 )
+from fusefront.harness.ablation.subsets import MOST_MODALITIES, left_out, trained_subsets
 from fusefront.harness.ablation.swaps import full_plan
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import canonical
 from fusefront.harness.runs.nearest import or_nearest
 from fusefront.harness.runs.recipe import StrictModel
-from fusefront.harness.statistics.shapley import MOST_EXACT
 
 PLANS = ("minimal", "full", "factorial", "modalities")
 CROSSED = ("operator", "compressor", "pooler", "head")  # varied by the factorial plan
@@ -37,6 +37,7 @@ class AblationDesign(NamedTuple):
     name: str
     factors: list[Factor]
     crossed: bool
+    only: tuple[frozenset[str], ...] = ()  # of crossed factors the cells, by what is left out
 
     def strategies(self, workbench: Workbench) -> list[AblatedStrategy]:
         """The strategies that are trained beside the parent.
@@ -44,8 +45,9 @@ class AblationDesign(NamedTuple):
         Raises:
             UsageError: no change of the plan is possible for this strategy.
         """
-        make = every_combination if self.crossed else each_level
-        return make(workbench, self.factors)
+        if not self.crossed:
+            return each_level(workbench, self.factors)
+        return every_combination(workbench, self.factors, self.only)
 
 
 class PlanFile(StrictModel):
@@ -88,7 +90,11 @@ def design_of(plan: str, workbench: Workbench) -> AblationDesign:
             )
         return AblationDesign(plan, crossed, crossed=True)
     if plan == "modalities":
-        return AblationDesign(plan, _subsets(workbench), crossed=True)
+        names = workbench.modalities
+        factors = _subsets(workbench)
+        drawn = trained_subsets(len(names))
+        only = () if drawn.exact else tuple(left_out(names, drawn))
+        return AblationDesign(plan, factors, crossed=True, only=only)
     path = Path(plan)
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(
@@ -98,12 +104,13 @@ def design_of(plan: str, workbench: Workbench) -> AblationDesign:
 
 
 def _subsets(workbench: Workbench) -> list[Factor]:
-    """Each modality in or out: all subsets are trained, the empty one with ids and fields alone."""
+    """Each modality in or out; the empty subset is trained with ids and fields alone."""
     names = workbench.modalities
-    if not 2 <= len(names) <= MOST_EXACT:
+    if not 2 <= len(names) <= MOST_MODALITIES:
         raise UsageError(
             f"strategy {workbench.of!r} reads {len(names)} modalities, the plan 'modalities' "
-            f"trains every subset of 2 to {MOST_EXACT}; `fusefront explain` samples more"
+            f"trains subsets of 2 to {MOST_MODALITIES}; `fusefront explain` hides them from one "
+            "trained model instead"
         )
     factors = []
     for out in names:

@@ -5,6 +5,7 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.ablation.path import NO_PATH, PathRuns
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.joint import JointModel
@@ -25,8 +26,10 @@ class AblationForecast(TypedDict):
     """What `ablate --dry-run` prints beside its rows."""
 
     plan: str
-    trainings: int
-    minutes: float | None  # sum over the trainings, divided by `at_once`
+    trainings: int  # of the plan's own runs and trials
+    path_trainings: int  # of the path, beside them
+    path_at_most: bool  # the path may need fewer
+    minutes: float | None  # sum over all trainings, divided by `at_once`
     at_once: int
     resolves: float | None  # of test AUC, with 80 % power
     resolves_worst: float | None
@@ -83,26 +86,35 @@ def resolved_by(
 
 
 def forecast(
-    folder: StudyFolder, of: str, plan: str, trainings: int, comparisons: int, at_once: int
+    folder: StudyFolder,
+    of: str,
+    plan: str,
+    trainings: int,
+    comparisons: int,
+    at_once: int,
+    path: PathRuns = NO_PATH,
 ) -> AblationForecast:
     """Trainings, minutes and resolution, each as a sentence."""
     seconds = seconds_of(folder, of)
-    minutes = None if seconds is None else seconds * trainings / at_once / 60
+    every = trainings + path.trainings
+    minutes = None if seconds is None else seconds * every / at_once / 60
     known, unread = None, ""
     try:
         known = resolution(folder, of, comparisons)
     except DataContractError as error:
         unread = str(error)
     what = "training" if trainings == 1 else "trainings"
-    sentences = [f"{trainings} {what} for the {plan} ablation of {of}; nothing was run"]
-    if not trainings:
+    most = "up to " if path.at_most else ""
+    beside = f", {most}{path.trainings} more for its path" if path.trainings else ""
+    sentences = [f"{trainings} {what} for the {plan} ablation of {of}{beside}; nothing was run"]
+    if not every:
         sentences.append("every run is on record: the same command without --dry-run only reads")
     elif minutes is None or seconds is None:
         sentences.append(f"how long they take is not known: no run of {of} is on record")
     else:
         sentences.append(
-            f"about {minutes:.1f} minutes, {at_once} at once, at the {seconds:.1f} s of a recorded "
-            f"training of this study"
+            f"{most or 'about '}{minutes:.1f} minutes, {at_once} at once, at the {seconds:.1f} s "
+            "of a recorded training of this study"
         )
     if known is None:
         lacking = "that takes two seeds of two strategies and ten clusters with each class"
@@ -117,6 +129,8 @@ def forecast(
     return {
         "plan": plan,
         "trainings": trainings,
+        "path_trainings": path.trainings,
+        "path_at_most": path.at_most,
         "minutes": minutes,
         "at_once": at_once,
         "resolves": known.typical if known else None,

@@ -15,6 +15,20 @@ class BuildPath(NamedTuple):
     strategies: list[AblatedStrategy]
     parts: list[str]  # the part added to each strategy, same length
     base: str = ""  # parts the path starts with: without them nothing can be trained
+    rivals: Sequence[Mapping[str, float]] = ()  # of each step: parts -> AUC on validation
+    untrained: int = 0  # subsets that a step should have compared and that were not trained
+    greedy: bool = False  # each step adds the part with the largest gain; else one fixed order
+    open: int = 0  # parts without a place yet: the runs that the next step compares are missing
+
+
+class PathRuns(NamedTuple):
+    """The trainings that a path needs beside the plan's own, and whether they may be fewer."""
+
+    trainings: int
+    at_most: bool
+
+
+NO_PATH = PathRuns(0, at_most=False)
 
 
 def build_path(workbench: Workbench, factors: Sequence[Factor]) -> BuildPath:

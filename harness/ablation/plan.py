@@ -1,7 +1,7 @@
 """A strategy without one of its parts, or with another part in its place."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, NamedTuple
@@ -176,8 +176,13 @@ def each_level(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrat
     return strategies
 
 
-def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrategy]:
+def every_combination(
+    bench: Workbench, factors: Sequence[Factor], only: Collection[frozenset[str]] = ()
+) -> list[AblatedStrategy]:
     """The parent with every possible combination of levels, except that of all its own levels.
+
+    `only`: if given, the combinations to keep, each by the factors that are not at the parent's
+    own level.
 
     Raises:
         UsageError: no combination is possible.
@@ -187,10 +192,13 @@ def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[Ablat
     for levels in product(*((own, *factor.levels) for factor in factors)):
         if all(level is own for level in levels):
             continue
+        pairs = list(zip(factors, levels, strict=True))
+        changed = frozenset(factor.name for factor, level in pairs if level is not own)
+        if only and changed not in only:
+            continue
         if (resolved := bench.first_meaningful(together(levels))) is None:
             continue
         strategy, change = resolved
-        pairs = list(zip(factors, levels, strict=True))
         words = [_word(factor, level) for factor, level in pairs if level is not own]
         cells.append(
             AblatedStrategy(

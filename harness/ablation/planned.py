@@ -9,6 +9,7 @@ from rich.console import Console
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation.factors import AblationDesign, design_of
 from fusefront.harness.ablation.forecast import AblationForecast, forecast
+from fusefront.harness.ablation.path import NO_PATH, PathRuns
 from fusefront.harness.ablation.plan import AblatedStrategy, Workbench
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError, UsageError
@@ -103,6 +104,10 @@ class Planned:
         of = self.workbench.of
         return [self.plan.cell(of, self.params, seed) for seed in self.plan.study.seeds]
 
+    def lacking(self, cells: Sequence[Cell]) -> set[str]:
+        """The run ids of the cells that have no run, intact or damaged."""
+        return {cell.spec.run_id for cell in cells if not self._on_record(cell)}
+
     def matrix(self) -> list[PlannedRemoval]:
         """One row a removal: what is left out, its seeds, and how many trainings are missing."""
         missing = [c.strategy for c in self.cells if not self._on_record(c)]
@@ -117,13 +122,12 @@ class Planned:
             for removal in self.removed
         ]
 
-    def forecast(self, of: str) -> AblationForecast:
+    def forecast(self, of: str, path: PathRuns = NO_PATH) -> AblationForecast:
         """The cost and the resolution; reads validation only."""
         folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
-        runs = {c.spec.run_id for c in self.cells if not self._on_record(c)}
         jobs = self.room.workers.jobs
-        trainings = len(runs) + self.lacking_trials()
-        return forecast(folder, of, self.name, trainings, len(self.removed), jobs)
+        trainings = len(self.lacking(self.cells)) + self.lacking_trials()
+        return forecast(folder, of, self.name, trainings, len(self.removed), jobs, path)
 
     def _on_record(self, cell: Cell) -> bool:
         """Whether the cell's run exists, intact or damaged: a damaged one is not trained over."""

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 from rich.console import Console
 
-from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.ablation.costs import (
     StrategyCost,
     code_bytes,
@@ -18,26 +17,27 @@ from fusefront.harness.ablation.costs import (
 )
 from fusefront.harness.ablation.deltas import AblationScores
 from fusefront.harness.ablation.findings import surest_first, takes_over_limit
-from fusefront.harness.ablation.path import BuildPath, build_path, by_gain
+from fusefront.harness.ablation.path import BuildPath
 from fusefront.harness.ablation.plan import OWN, AblatedStrategy
 from fusefront.harness.ablation.planned import Planned, plan_ablation, record_name
+from fusefront.harness.ablation.routes import crossed_path, ordered_path, trained_path
 from fusefront.harness.dossier.sections import ablation_of
 from fusefront.harness.errors import FusefrontError
 from fusefront.harness.jobs.pipeline import StudyRequest, at_work, end
 from fusefront.harness.jobs.train import fill, tune
-from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.files import digest, write_json
 from fusefront.harness.runs.records import (
     AblationRecord,
     AblationRow,
     PairedDelta,
     PartCost,
+    PathChoice,
     read_record,
 )
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.bench_record import BenchRow
 from fusefront.harness.training.build import read_spec
-from fusefront.harness.training.run import find_record
 from fusefront.reports.words.building import build_first, removals
 
 FROZEN = "frozen at the parent's"
@@ -51,6 +51,7 @@ class AblationOptions:
 
     design: str = "minimal"  # or full, factorial, a YAML file
     path: bool = True  # also train a path from the plainest strategy, one part a step
+    greedy: bool = False  # each step of the path adds the part with the largest gain
     retune: bool = False  # search again for every removal, with the study's budget
     bench: bool = False  # also time the whole and each strategy without a part, in one session
 
@@ -62,14 +63,18 @@ def ablate_study(
 
     A delta is the ablated strategy minus the parent: that of a useful part is negative in AUC.
     """
+    options = options or AblationOptions()
     with at_work(request.out, console):
-        return _ablate(request, of, console, options or AblationOptions())
+        planned = plan_ablation(request, of, console, options.design, retuned=options.retune)
+        name = digest([planned.plan.study.name, record_name(of, planned.name)])
+        wait = Wait(f"waiting for another {planned.name} ablation of {of} to end", _plain(console))
+        with locked(lock_file(request.out, "ablation", name), wait):
+            return _ablate(planned, request, of, console, options)
 
 
 def _ablate(
-    request: StudyRequest, of: str, console: Console, options: AblationOptions
+    planned: Planned, request: StudyRequest, of: str, console: Console, options: AblationOptions
 ) -> AblationRecord:
-    planned = plan_ablation(request, of, console, options.design, retuned=options.retune)
     plan, room = planned.plan, planned.room
     file = room.folder / record_name(of, planned.name)
     cells, way = planned.cells, BuildPath([], [])
@@ -79,13 +84,9 @@ def _ablate(
             cells = planned.cells_of(planned.removed, tune(searched, beside).params)
         _write_cells(planned, of, cells)
         failed = fill(plan, room, cells, "ablation run")
-        if options.path and not (planned.designed.crossed or options.retune):
-            way = _way(planned)
-            present = {(cell.strategy, cell.seed) for cell in cells}
-            added = planned.cells_of(way.strategies)
-            cells = [*cells, *(c for c in added if (c.strategy, c.seed) not in present)]
-            _write_cells(planned, of, cells)
-            failed += fill(plan, room, added, "path run")
+        if options.path and not options.retune:
+            way, lost = _way(planned, of, cells, greedy=options.greedy)
+            failed += lost
     finally:
         end(room)
     folder = StudyFolder(room.root, room.folder, plan.study)
@@ -98,9 +99,9 @@ def _ablate(
     scores = AblationScores.open(folder, of)
     record["rows"] = _rows(scores, planned, of)
     record["first"] = surest_first(record["rows"])
-    if way.parts and not _lacking(folder, way):
+    if way.parts and not (way.open or _lacking(folder, way)):
         names = [*(each.name for each in way.strategies), of]
-        record["path"] = scores.path(names, way.parts, way.base)
+        record["path"] = {**scores.path(names, way.parts, way.base), **_choice(way)}
     if planned.designed.crossed:
         factors, levels = _crossed(planned, {row["strategy"] for row in record["rows"]})
         record["effects"], record["auc"] = scores.effects(factors, {of: (), **levels})
@@ -123,6 +124,10 @@ def _ablate(
     return record
 
 
+def _plain(console: Console) -> Tell:
+    return lambda line: console.print(line, markup=False)
+
+
 def _write_cells(planned: Planned, of: str, cells: list[Cell]) -> None:
     written = [cell.to_json() for cell in cells]
     name = planned.name
@@ -130,32 +135,35 @@ def _write_cells(planned: Planned, of: str, cells: list[Cell]) -> None:
     write_json(path, {"format": 1, "of": of, "plan": name, "cells": written})
 
 
-def _way(planned: Planned) -> BuildPath:
-    """The path in the order of what each part adds on validation, so that test chooses nothing."""
-    removals = [f for f in planned.designed.factors if f.kind in ("modality", "component")]
-    whole = _valid_auc(planned, [])
-    gains = {}
-    for each in planned.removed:
-        if each.kind in ("modality", "component") and whole is not None:
-            without = _valid_auc(planned, [each])
-            if without is not None:
-                gains[each.without] = whole - without
-    meaningful = [f for f in by_gain(removals, gains) if f.levels[0].word in gains]
-    return build_path(planned.workbench, meaningful) if len(meaningful) > 1 else BuildPath([], [])
+def _way(
+    planned: Planned, of: str, cells: list[Cell], *, greedy: bool
+) -> tuple[BuildPath, list[tuple[Cell, str]]]:
+    """The path, trained and recorded beside `cells`, and its runs that failed."""
+    if planned.designed.crossed:
+        return crossed_path(planned), []
+    failed: list[tuple[Cell, str]] = []
+    every = list(cells)
+
+    def train(strategies: list[AblatedStrategy]) -> None:
+        present = {(cell.strategy, cell.seed) for cell in every}
+        added = planned.cells_of(strategies)
+        every.extend(c for c in added if (c.strategy, c.seed) not in present)
+        _write_cells(planned, of, every)
+        failed.extend(fill(planned.plan, planned.room, added, "path run"))
+
+    if greedy:
+        return trained_path(planned, train), failed
+    way = ordered_path(planned)
+    train(way.strategies)
+    return way, failed
 
 
-def _valid_auc(planned: Planned, strategies: list[AblatedStrategy]) -> float | None:
-    """Mean validation AUC over the recorded seeds; of the parent if no strategies are given."""
-    cells = planned.cells_of(strategies) if strategies else planned.parent_cells
-    values = []
-    for cell in cells:
-        try:
-            recorded = find_record(cell, planned.room.root)
-        except DataContractError:
-            continue
-        if recorded is not None and "valid_auc" in recorded.summary:
-            values.append(recorded.summary["valid_auc"])
-    return float(np.mean(values)) if values else None
+def _choice(way: BuildPath) -> PathChoice:
+    """How the order of the path was chosen."""
+    if not way.greedy:
+        return {"choice": "order"}
+    rivals = [dict(each) for each in way.rivals]
+    return {"choice": "greedy", "rivals": rivals, "untrained": way.untrained}
 
 
 def _lacking(folder: StudyFolder, way: BuildPath) -> bool:
@@ -202,7 +210,7 @@ def _time(
         strategies=(of, *(each.name for each in planned.removed)),
         place=_place(of, planned),
     )
-    bench_study(folder, options=options, tell=lambda line: console.print(line, markup=False))
+    bench_study(folder, options=options, tell=_plain(console))
 
 
 def _rows(scores: AblationScores, planned: Planned, of: str) -> list[AblationRow]:

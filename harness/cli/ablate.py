@@ -41,6 +41,12 @@ def ablate(
             help="Also train a path from the plainest model to the whole, one part a step."
         ),
     ] = True,
+    greedy: Annotated[
+        bool,
+        typer.Option(
+            "--greedy", help="Each step of the path adds the part that adds most to those before."
+        ),
+    ] = False,
     retune: Annotated[
         bool,
         typer.Option("--retune", help="Search again without each part, with the study's budget."),
@@ -70,12 +76,18 @@ def ablate(
     difference that it could detect. Exit 2 if the study has no such strategy or the plan is not
     valid.
     """
+    from fusefront.harness.ablation.path import NO_PATH
     from fusefront.harness.ablation.planned import plan_ablation
+    from fusefront.harness.ablation.routes import path_runs
     from fusefront.harness.ablation.run import AblationOptions, ablate_study
     from fusefront.harness.cli.show import console, show, show_deltas, show_removals
+    from fusefront.harness.errors import UsageError
     from fusefront.harness.jobs.pipeline import StudyRequest
     from fusefront.harness.runs.tracking import Account
 
+    if greedy and (retune or not path):
+        other = "--retune" if retune else "--no-path"
+        raise UsageError(f"--greedy orders the path's parts, and {other} has no path; give one")
     request = StudyRequest(
         study,
         out,
@@ -90,8 +102,9 @@ def ablate(
     )
     if dry_run:
         planned = plan_ablation(request, of, console(quiet=as_json), plan, retuned=retune)
-        show_removals(planned.matrix(), planned.forecast(of), as_json=as_json)
+        runs = path_runs(planned, greedy=greedy) if path else NO_PATH
+        show_removals(planned.matrix(), planned.forecast(of, runs), as_json=as_json)
         return
-    options = AblationOptions(plan, path, retune, bench)
+    options = AblationOptions(plan, path, greedy, retune, bench)
     record = ablate_study(request, of, console(quiet=as_json), options)
     show(record) if as_json else show_deltas(record)

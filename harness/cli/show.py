@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -16,11 +16,14 @@ if TYPE_CHECKING:  # these import torch, whose memory would break `prepare --max
     from fusefront.harness.jobs.pipeline import Conclusion
     from fusefront.harness.runs.records import (
         AblationRecord,
-        PartCost,
         PlannedRemoval,
+        TimedDifference,
         WinnerRecord,
     )
     from fusefront.harness.tuning.budget import SearchBudget
+
+QUANTILES: tuple[Literal["p50", "p99"], ...] = ("p50", "p99")
+WIDE = 140  # columns of a table that no terminal limits
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -131,8 +134,10 @@ def show_deltas(record: "AblationRecord") -> None:
     table = Table("without", "kind", "delta AUC", "95% interval", "MDE", "verdict", box=None)
     table.add_column("kMAC")
     rows = record.get("rows", [])
-    if timed := any("p50" in row.get("cost", {}) for row in rows):
-        table.add_column("ms at p50")
+    timed = [key for key in QUANTILES if any(key in row.get("cost", {}) for row in rows)]
+    for key in timed:
+        table.add_column(f"ms at {key}", no_wrap=True)
+    table.add_column("bytes an item")
     for row in sorted(rows, key=lambda row: float(row["delta"])):
         low, high = row.get("low"), row.get("high")
         interval = "no interval" if low is None else f"[{low:+.4f}, {high:+.4f}]"
@@ -141,16 +146,18 @@ def show_deltas(record: "AblationRecord") -> None:
         cells = [f"{row['delta']:+.4f}", interval, smallest, verdict]
         cost = row.get("cost", {})
         cells.append(f"{cost['macs'] / 1000:+.1f}" if "macs" in cost else "")
-        if timed:
-            cells.append(_milliseconds(cost))
+        cells += [_milliseconds(cost.get(key)) for key in timed]
+        cells.append(f"{cost['code_bytes']:+.0f}" if "code_bytes" in cost else "")
         table.add_row(str(row["without"]), str(row.get("kind", "")), *cells)
-    out = Console(soft_wrap=True)
+    out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
     mode = record.get("hyper_parameters", "")
     of = record.get("of", "")
     words = f"{of}: AUC without a part, minus AUC with it; hyper-parameters {mode}"
     out.print(words, markup=False, highlight=False)
     out.print(table)
     if path := record.get("path"):
+        if path.get("choice") == "greedy":
+            out.print("Each step adds the part that adds most on validation:", markup=False)
         steps = Table("built up", "AUC", "adds", "simultaneous interval", box=None)
         steps.add_row(path["start"], f"{path['start_auc']:.4f}", "", "")
         for step in path["steps"]:
@@ -166,17 +173,20 @@ def show_deltas(record: "AblationRecord") -> None:
             low, high = share["auc"]["low"], share["auc"]["high"]
             both = "" if low is None or high is None else f"[{low:+.4f}, {high:+.4f}]"
             table.add_row(share["modality"], f"{share['auc']['delta']:+.4f}", both)
-        out.print("Shapley values over all subsets, each trained by itself:", markup=False)
+        drawn = max(share.get("drawing", 0.0) for share in shares)
+        over = "all subsets" if all("drawing" not in share for share in shares) else "drawn orders"
+        error = f" (standard error of the drawing up to {drawn:.4f}, in the intervals)"
+        about = f"Shapley values over {over}, each subset trained by itself"
+        out.print(f"{about}{error if over == 'drawn orders' else ''}:", markup=False)
         out.print(table)
     for sentence in record.get("sentences", []):
         out.print(sentence, markup=False, highlight=False)
 
 
-def _milliseconds(cost: "PartCost") -> str:
-    """What a part adds at p50 in ms; in words if it cannot be distinguished from 0."""
-    if "p50" not in cost:
+def _milliseconds(added: "TimedDifference | None") -> str:
+    """What a part adds in ms; in words if it cannot be distinguished from 0."""
+    if added is None:
         return ""
-    added = cost["p50"]
     return f"{added['ms']:+.2f}" if added["measurable"] else "nothing measurable"
 
 

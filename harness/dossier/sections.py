@@ -35,6 +35,7 @@ from fusefront.reports.evidence import (
     MissingCurve,
     MissingModality,
     ModalityWorth,
+    RetrainedWorth,
     Slice,
     StepCost,
     WeighedSlot,
@@ -90,10 +91,14 @@ def calibration(
     return tuple(calibrations)
 
 
+AS_IT_IS = "as it is"  # the parent's own level of a crossed factor
+
+
 def ablations(study: StudyFolder, margin: float) -> tuple[Ablation, ...]:
-    """ablation-<strategy>.json: the change of AUC when a part is left out."""
+    """ablation-<strategy>.json: the change of AUC without a part; factorial plans last."""
     chains = (ablation_of(record, margin) for record in study.ablations()[0])
-    return tuple(chain for chain in chains if chain is not None)
+    usable = (chain for chain in chains if chain is not None)
+    return tuple(sorted(usable, key=lambda chain: bool(chain.cells)))
 
 
 def ablation_of(record: AblationRecord, margin: float) -> Ablation | None:
@@ -115,6 +120,8 @@ def ablation_of(record: AblationRecord, margin: float) -> Ablation | None:
         path_start=path["start_auc"] if path else None,
         path_base=path.get("base", "") if path else "",
         path=tuple(_build_step(step) for step in path["steps"]) if path else (),
+        path_greedy=path.get("choice") == "greedy" if path else False,
+        path_untrained=path.get("untrained", 0) if path else 0,
         effects=tuple(
             CrossedEffect(
                 tuple(row["factors"]), tuple(row["levels"]), _delta(row["effect"]), row["cells"]
@@ -122,6 +129,10 @@ def ablation_of(record: AblationRecord, margin: float) -> Ablation | None:
             for row in record.get("effects", [])
         ),
         cells=_crossed_cells(record),
+        shares=tuple(
+            RetrainedWorth(share["modality"], _delta(share["auc"]), share.get("drawing"))
+            for share in record.get("shares", [])
+        ),
     )
 
 
@@ -211,8 +222,9 @@ def missing(study: StudyFolder) -> MissingModality | None:
 def _step(row: AblationRow, runs: dict[str, list[str]], margin: float) -> AblationStep:
     gain = Interval(row["delta"], row["low"], row["high"])
     metrics = row.get("metrics", {})
+    levels = [level for level in row.get("levels", {}).values() if level != AS_IT_IS]
     return AblationStep(
-        row["without"],
+        " + ".join(levels) or row["without"],
         gain,
         None,
         verdict(gain, margin),
@@ -239,6 +251,7 @@ def _cost(cost: PartCost) -> StepCost:
         per_ms,
         cost.get("macs"),
         cost.get("code_bytes"),
+        p99["measurable"] if p99 else None,
     )
 
 

@@ -219,7 +219,15 @@ class PathStep(TypedDict):
     gain: MetricDelta
 
 
-class AblationPath(TypedDict):
+class PathChoice(TypedDict):
+    """How the order of a path was chosen, by AUC on validation."""
+
+    choice: NotRequired[str]  # order: of what each adds alone | greedy: to those before it
+    rivals: NotRequired[list[dict[str, float]]]  # of each greedy step: parts -> AUC on validation
+    untrained: NotRequired[int]  # subsets that a step should have compared, without runs
+
+
+class AblationPath(PathChoice):
     """A path from the plainest strategy to the whole one, one part a step."""
 
     start: str
@@ -240,10 +248,11 @@ class EffectRow(TypedDict):
 
 class RetrainedShare(TypedDict):
     """A modality's Shapley value of test AUC, from one training for each subset of the
-    modalities."""
+    modalities, or for each subset of sampled orders."""
 
     modality: str  # or "all modalities"
     auc: MetricDelta
+    drawing: NotRequired[float]  # standard error of the drawn orders, within the interval
 
 
 class AblationRecord(Record):

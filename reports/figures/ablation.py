@@ -8,7 +8,7 @@ from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import auc_ticks
 from fusefront.reports.plane import ends, moved
-from fusefront.reports.words.building import REMOVED
+from fusefront.reports.words.building import REMOVED, part_name
 from fusefront.reports.words.names import shorten
 from fusefront.reports.words.phrase import Language
 
@@ -51,7 +51,7 @@ def draw_ablation(
             text = ink("soft" if weak else "ink")
             ax.barh(row, step.gain.value, height=0.5, color=ink("off" if weak else "accent"), lw=0)
             ax.plot(inner, [row, row], color=ink("ink"), lw=1.1, zorder=3)
-            part = shorten(canvas.drawable(step.name), 24)
+            part = shorten(canvas.drawable(part_name(step.name)), 24)
             ax.text(-0.02, row, part, transform=sideways, ha="right", va="center", color=text)
             cells = [f"{numbers.signed(step.gain.value)}  {numbers.bracket(step.gain)}"]
             if timed:

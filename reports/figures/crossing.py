@@ -69,7 +69,7 @@ def draw_crossing(
         room = 0.12 * max(max(values) - min(values), 1e-3)
         low, high = min(values) - room, max(values) + room
         for ax, effect, lines in zip(axes, chosen, corners, strict=True):
-            ax.set_xlim(-0.25, 1.6)
+            ax.set_xlim(-0.25, 2.3)  # the lines' names stand beside them
             heights(ax, low, high, signed=False, labelled=ax is axes[0])
             hue = "accent" if shown(effect) else "soft"
             first, second = (words(effect, at, language) for at in (0, 1))

@@ -48,7 +48,9 @@ def draw_waterfall(
         )  # fmt: skip
         ax.plot([ablation.path_start] * 2, [-0.32, 0.32], color=ink("ink"), lw=2)
         start = numbers.fixed(ablation.path_start, numbers.AUC_PLACES)
-        plainest = part_name(ablation.path_base) or say("plainest", language)
+        plainest = say("plainest", language)
+        if ablation.path_base:
+            plainest = f"{plainest} ({part_name(ablation.path_base)})"
         _line(ax, sideways, 0, plainest, f"AUC {start}", shown=True)
         for row, step in enumerate(steps, 1):
             before = step.auc - step.gain.value

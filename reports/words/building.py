@@ -23,9 +23,9 @@ FIRST = {
     ),
     "timed": Phrase(
         "Build {part} first: without it {name} loses {loss} AUC {interval}; it adds {ms} {more} "
-        "at p50{ratio}.",
+        "at {quantile}{ratio}.",
         "最初は{part}：{name}から外すとAUCが{loss} {interval}下がり、"
-        "p50に{ms} {more}加わる{ratio}。",
+        "{quantile}に{ms} {more}加わる{ratio}。",
     ),
     "untimed": Phrase(
         "Build {part} first: without it {name} loses {loss} AUC {interval}; its latency was not "
@@ -42,14 +42,16 @@ RATIO = Phrase(
     "（1ミリ秒あたりAUC {value} {interval}）",
 )
 PATH = Phrase(
-    "From the plainest model ({base}AUC {start}) up, {first} adds {gain} {interval}{then}; all "
-    "parts together add {total}.",
-    "最も単純な構成（{base}AUC {start}）に{first}が{gain} {interval}{then}、全部で{total}加わる。",
+    "From the plainest model ({base}AUC {start}) up, {steps}; all parts together add {total}.",
+    "最も単純な構成（{base}AUC {start}）に加えると、{steps}、全部で{total}となる。",
 )
-THEN = Phrase(
-    " and {part}, given that, {gain} {interval}",
-    "、次に{part}が{gain} {interval}",
+STEP = Phrase("{part} adds {gain} {interval}", "{part}で{gain} {interval}")
+AFTER = Phrase(
+    "{part}, given {before}, {gain} {interval}", "{before}の後の{part}で{gain} {interval}"
 )
+BEFORE = Phrase("the {count} parts before it", "先の{count}部分")
+NO_MORE = Phrase("no other step is shown to add any", "ほかの段は増加が示されず")
+NO_STEP = Phrase("no single step is shown to add AUC", "増加が示された段はなく")
 NEXT = Phrase(
     "Next, by the lower end of what they add: {parts}.",
     "次は、増分の下限の順に{parts}。",
@@ -77,6 +79,7 @@ MDE = Phrase(
     "（差が{value}なら検出力80%で見える）",
 )
 MOST = 4  # parts in a sentence
+STEPS = 2  # of a path in a sentence
 
 
 def main_ablation(ablations: tuple[Ablation, ...]) -> Ablation | None:
@@ -113,10 +116,13 @@ def _first(ablation: Ablation, language: Language) -> Sentence:
     cost = step.cost
     if cost is None or cost.p50 is None:
         return sentence(FIRST["untimed"], language, **values)
+    added, quantile = cost.p50, "p50"
     if not cost.measurable:
-        return sentence(FIRST["free"], language, **values)
+        if cost.p99 is None or not cost.measurable_p99:
+            return sentence(FIRST["free"], language, **values)
+        added, quantile = cost.p99, "p99"
     ratio = ""
-    if cost.auc_per_ms is not None:
+    if cost.measurable and cost.auc_per_ms is not None:
         ratio = RATIO.pattern(language).format(
             value=numbers.significant(cost.auc_per_ms.value), interval=_bracket(cost.auc_per_ms)
         )
@@ -124,32 +130,48 @@ def _first(ablation: Ablation, language: Language) -> Sentence:
         FIRST["timed"],
         language,
         **values,
-        ms=numbers.ms(cost.p50.value, 2),
-        more=_bracket(cost.p50, 2),
+        ms=numbers.ms(added.value, 2),
+        more=_bracket(added, 2),
+        quantile=quantile,
         ratio=ratio,
     )
 
 
 def _path(ablation: Ablation, language: Language) -> Sentence:
-    first, *rest = ablation.path
+    """The two largest steps that are shown to add something, in the path's order."""
     assert ablation.path_start is not None
-    then = ""
-    if rest:
-        then = THEN.pattern(language).format(
-            part=part_name(rest[0].name),
-            gain=numbers.signed(rest[0].gain.value),
-            interval=_bracket(rest[0].gain),
-        )
+    added = [step for step in ablation.path if step.gain.low is not None and step.gain.low > 0]
+    largest = sorted(added, key=lambda step: -step.gain.value)[:STEPS]
+    parts = [_step(ablation, at, language) for at, s in enumerate(ablation.path) if s in largest]
+    if not parts:
+        parts = [NO_STEP.pattern(language)]
+    elif len(added) == len(parts) < len(ablation.path):
+        parts.append(NO_MORE.pattern(language))
     return sentence(
         PATH,
         language,
         base=_base(ablation.path_base, language),
         start=numbers.fixed(ablation.path_start, numbers.AUC_PLACES),
-        first=Name(part_name(first.name)),
-        gain=numbers.signed(first.gain.value),
-        interval=_bracket(first.gain),
-        then=then,
+        steps=(", " if language == "en" else "、").join(parts),
         total=numbers.signed(ablation.path[-1].auc - ablation.path_start),
+    )
+
+
+def _step(ablation: Ablation, at: int, language: Language) -> str:
+    """What a step adds, given those before it."""
+    step = ablation.path[at]
+    before = BEFORE.pattern(language).format(count=at)
+    if at == 1:
+        before = part_name(ablation.path[0].name)
+    return (
+        (AFTER if at else STEP)
+        .pattern(language)
+        .format(
+            part=part_name(step.name),
+            before=before,
+            gain=numbers.signed(step.gain.value),
+            interval=_bracket(step.gain),
+        )
     )
 
 

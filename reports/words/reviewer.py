@@ -7,6 +7,7 @@ from fusefront.reports import numbers
 from fusefront.reports.curves import epochs, trials, with_panels
 from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve, StudyFacts
 from fusefront.reports.plane import ends, moved
+from fusefront.reports.words.building import part_name
 from fusefront.reports.words.commands import on_study, that_trains
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reasons import listed
@@ -24,6 +25,7 @@ HEADING = {
     "ablation": "What each part is worth",
     "building": "Built up from the plainest model",
     "crossing": "Which parts depend on one another",
+    "retrained": "What each modality adds, trained again without it",
     "calibration": "Do the probabilities hold?",
     "epochs": "Training curves",
     "trials": "Did tuning settle?",
@@ -235,7 +237,18 @@ def leaderboard(evidence: Evidence) -> str:
 
 def ablation(chain: Ablation) -> str:
     """Which parts are worth their cost, by their intervals."""
-    hurts, helps, open_ = ([s.name for s in chain.steps if moved(s) == way] for way in (-1, 1, 0))
+    hurts, helps, open_ = (
+        [part_name(s.name) for s in chain.steps if moved(s) == way] for way in (-1, 1, 0)
+    )
+    mode = chain.mode if chain.mode.startswith("tuned") else "at the parent's hyper-parameters"
+    lines = "black lines are 95% intervals of the paired difference"
+    if chain.cells:
+        return (
+            "Each row is trained again without those parts, or with others in their place, "
+            f"{mode}, at the same seeds; {lines}. AUC falls in {len(hurts)} of {len(chain.steps)} "
+            f"combinations and rises in {len(helps)}; grey: not shown to matter (verdicts are "
+            "adjusted over all of them)."
+        )
     sentences = []
     if hurts:
         sentences.append(f"AUC falls when {_or(hurts)} is left out.")
@@ -245,18 +258,28 @@ def ablation(chain: Ablation) -> str:
         sentences.append(
             f"Not shown to matter (grey; verdicts are adjusted over all parts): {_and(open_)}."
         )
-    mode = chain.mode if chain.mode.startswith("tuned") else "at the parent's hyper-parameters"
     lead = f"Each row is trained again without that part, {mode}, at the same seeds; "
-    return f"{lead}black lines are 95% intervals of the paired difference. {' '.join(sentences)}"
+    return f"{lead}{lines}. {' '.join(sentences)}"
 
 
 def building(chain: Ablation) -> str:
     """In which order parts were added, and what the intervals are of."""
-    return (
+    order = "The order is by what each part adds alone on validation"
+    if chain.path_greedy:
+        order = "Each step adds the part that adds most on validation to those before it"
+    lead = (
         f"From the plainest form of {chain.end} that can be trained to the whole, each step "
-        "trained with all parts before it. The order is by what each part adds alone on "
-        "validation, so test chose nothing; black lines are intervals of the steps that hold for "
-        "all of them at once (95%); grey: not shown to add anything."
+        f"trained with all parts before it. {order}, so test chose nothing; black lines are "
+        "intervals of the steps that hold for all of them at once (95%); grey: not shown to add "
+        "anything."
+    )
+    if not chain.path_untrained:
+        return lead
+    count = chain.path_untrained
+    subsets = "1 subset of the parts has" if count == 1 else f"{count} subsets of the parts have"
+    return (
+        f"{lead} {subsets} no completed runs, so that steps chose among the others: the order may "
+        "be another with them."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fusefront.reports.building_tables import building, crossing
+from fusefront.reports.building_tables import building, crossing, retrained
 from fusefront.reports.cost_cells import cost_cells
 from fusefront.reports.evidence import (
     Ablation,
@@ -16,6 +16,7 @@ from fusefront.reports.evidence import (
     Evidence,
     Interval,
     ModalityWorth,
+    RetrainedWorth,
     SliceGap,
     StepCost,
 )
@@ -23,6 +24,7 @@ from fusefront.reports.figures.crossing import corner, draw_crossing, strongest
 from fusefront.reports.figures.waterfall import draw_waterfall
 from fusefront.reports.gap_tables import gaps, worths
 from fusefront.reports.sections import sections
+from fusefront.reports.words import reviewer
 from fusefront.reports.words.building import build_first, main_ablation, part_name
 from fusefront.reports.words.phrase import LANGUAGES
 
@@ -50,8 +52,8 @@ def test_three_sentences_say_first_path_and_rest() -> None:
         "measured."
     )
     assert path == (
-        "From the plainest model (AUC 0.6000) up, text adds +0.1100 [0.1000, 0.1200] and id "
-        "embedding + head, given that, +0.0200 [−0.0100, 0.0500]; all parts together add +0.1300."
+        "From the plainest model (AUC 0.6000) up, text adds +0.1100 [0.1000, 0.1200], no "
+        "other step is shown to add any; all parts together add +0.1300."
     )
     based = texts(replace(WHOLE, path_base="image"))[1]
     assert based.startswith("From the plainest model (image, AUC 0.6000) up, text adds")
@@ -74,6 +76,10 @@ def test_what_the_first_part_costs_is_said() -> None:
     assert texts(costed(dear))[0].endswith(
         "; it adds 0.40 ms [0.30, 0.50] at p50, 0.0750 AUC a millisecond [0.0500, 0.1100]."
     )
+    late = replace(free, p99=Interval(1.5, 1.0, 2.0), measurable_p99=True)
+    assert texts(costed(late))[0].endswith("; it adds 1.50 ms [1.00, 2.00] at p99.")
+    late = replace(late, measurable_p99=False)
+    assert texts(costed(late))[0].endswith("and it costs nothing measurable.")
     plain = replace(dear, auc_per_ms=None)
     assert texts(costed(plain))[0].endswith("[0.30, 0.50] at p50.")
 
@@ -103,6 +109,42 @@ def test_the_page_speaks_of_the_ablation_with_a_path() -> None:
     assert part_name("presence_features") == "presence features"
 
 
+def test_the_retrained_shares_are_a_table(full_evidence: Evidence) -> None:
+    """With the error of a drawing in words where orders were drawn; no table without shares."""
+    shares = (
+        RetrainedWorth("text", Interval(0.12, 0.10, 0.14)),
+        RetrainedWorth("image", Interval(0.001, -0.002, 0.004)),
+        RetrainedWorth("all modalities", Interval(0.121, 0.099, 0.143)),
+    )
+    chain = replace(WHOLE, shares=shares)
+    table = retrained(replace(full_evidence, ablations=(WHOLE, chain)))
+    assert [row.cells[1] for row in table.rows] == ["text", "image", "all modalities"]
+    assert [row.bar for row in table.rows] == [share.auc for share in shares]
+    assert "over all subsets. The" in table.note
+    assert "drawing" not in table.note
+    drawn = replace(chain, shares=(replace(shares[0], drawing=0.002), *shares[1:]))
+    note = retrained(replace(full_evidence, ablations=(drawn,))).note
+    assert "over drawn orders in which they come. The" in note
+    assert "at once, with the error of the drawing in them." in note
+    names = [each.key for each in sections(replace(full_evidence, ablations=(chain,)), "en")]
+    assert "retrained" in names
+    names = [each.key for each in sections(replace(full_evidence, ablations=(WHOLE,)), "en")]
+    assert "retrained" not in names
+
+
+def test_the_caption_says_how_the_order_came_about() -> None:
+    ordered = reviewer.building(WHOLE)
+    assert "The order is by what each part adds alone on validation, so test chose" in ordered
+    assert ordered.endswith("grey: not shown to add anything.")
+    greedy = replace(WHOLE, path_greedy=True)
+    words = reviewer.building(greedy)
+    assert "Each step adds the part that adds most on validation to those before it" in words
+    assert "no completed runs" not in words
+    for count, subject in ((1, "1 subset of the parts has"), (3, "3 subsets of the parts have")):
+        words = reviewer.building(replace(greedy, path_untrained=count))
+        assert f"{subject} no completed runs, so that steps chose among the others" in words
+
+
 def test_the_tables_hold_the_path_and_the_costs(full_evidence: Evidence) -> None:
     table = building(replace(full_evidence, ablations=(WHOLE,)))
     assert [row.cells[1] for row in table.rows] == ["+ text", "+ id embedding + head"]
@@ -118,6 +160,9 @@ def test_the_tables_hold_the_path_and_the_costs(full_evidence: Evidence) -> None
     ]  # fmt: skip
     free = cost_cells(replace(step, cost=replace(cost, measurable=False)))
     assert str(free[2]) == "nothing measurable"
+    for measurable, text in ((False, "nothing measurable"), (True, "+0.90 [0.20, 1.60]")):
+        cells = cost_cells(replace(step, cost=replace(cost, measurable_p99=measurable)))
+        assert str(cells[3]).replace("\xa0", " ") == text
 
 
 def test_what_a_modality_adds_is_in_words_that_its_interval_says(full_evidence: Evidence) -> None:

@@ -13,8 +13,8 @@ from fusefront.harness.ablation.deltas import (
     adjusted_deltas,
     benjamini_hochberg,
     known,
-    subset_weights,
 )
+from fusefront.harness.ablation.subsets import TrainedShares, trained_subsets
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 
@@ -72,8 +72,10 @@ def test_shares_of_retrained_subsets_are_shapleys() -> None:
     auc = dict(zip(lacking, np.random.default_rng(6).random(8), strict=True))
     out = {f"s{at}": lacks for at, lacks in enumerate(lacking)}
     names = ["other", *out]
-    weights = subset_weights(modalities, names, out)
-    assert weights is not None
+    each = TrainedShares(names, modalities, out).weights(trained_subsets(3))
+    assert each is not None
+    assert len(each) == 1
+    (weights,) = each
     assert not weights[:, 0].any()
     values = np.array([9.9, *auc.values()])
     shares = weights @ values
@@ -87,4 +89,4 @@ def test_shares_of_retrained_subsets_are_shapleys() -> None:
     assert shares[-1] == pytest.approx(auc[frozenset()] - auc[frozenset(modalities)])
     assert shares[:-1].sum() == pytest.approx(shares[-1], abs=1e-12)
     del out["s3"]
-    assert subset_weights(modalities, names, out) is None
+    assert TrainedShares(names, modalities, out).weights(trained_subsets(3)) is None

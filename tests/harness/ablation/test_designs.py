@@ -234,5 +234,5 @@ def test_every_subset_of_the_modalities_is_a_cell(parts: Parts) -> None:
         [(), ("text",), ("image",), ("audio",), ("text", "image"), ("text", "audio"),
          ("image", "audio")]
     )  # fmt: skip
-    with pytest.raises(UsageError, match="reads 1 modalities, the plan 'modalities' trains every"):
+    with pytest.raises(UsageError, match=r"reads 1 modalities, the plan .* trains subsets of 2"):
         design_of("modalities", workbench(parts, modalities=["text"]))

@@ -10,6 +10,7 @@ from scipy import stats
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation import forecast as room
 from fusefront.harness.ablation.forecast import Resolution, forecast, resolved_by, seconds_of
+from fusefront.harness.ablation.path import PathRuns
 from fusefront.harness.statistics.joint import JointModel
 
 
@@ -145,6 +146,23 @@ def test_trainings_minutes_and_resolution_are_said(monkeypatch: pytest.MonkeyPat
     assert second.startswith("about 6.0 minutes, 2 at once, at the 30.0 s of a recorded training")
     assert third.startswith("it sees differences of 0.0012 AUC with 80 % power (0.0042 at the")
     assert "corrected for 7 comparisons" in third
+
+
+def test_a_paths_trainings_are_said_and_counted_in_the_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "resolution", lambda *_: None)
+    most = forecast(study(entry("a", 30.0)), "a", "full", 24, 7, 2, PathRuns(16, at_most=True))
+    assert (most["trainings"], most["path_trainings"], most["path_at_most"]) == (24, 16, True)
+    assert most["minutes"] == 10.0
+    first, second, _ = most["sentences"]
+    assert first.endswith("ablation of a, up to 16 more for its path; nothing was run")
+    assert second.startswith("up to 10.0 minutes, 2 at once")
+    exact = forecast(study(entry("a", 30.0)), "a", "full", 0, 7, 2, PathRuns(2, at_most=False))
+    first, second, _ = exact["sentences"]
+    assert first == "0 trainings for the full ablation of a, 2 more for its path; nothing was run"
+    assert second.startswith("about 0.5 minutes, ")
+    assert not exact["path_at_most"]
 
 
 def test_what_is_not_known_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

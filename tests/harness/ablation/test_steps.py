@@ -11,7 +11,7 @@ import pytest
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation import planned as planning
 from fusefront.harness.ablation import run as ablating
-from fusefront.harness.ablation.path import BuildPath
+from fusefront.harness.ablation.path import NO_PATH, BuildPath, PathRuns
 from fusefront.harness.ablation.plan import AblatedStrategy, Factor, Level
 from fusefront.harness.ablation.planned import Planned
 from fusefront.harness.ablation.run import AblationOptions, ablate_study
@@ -41,7 +41,7 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         removed=[],
         designed=SimpleNamespace(name="minimal", crossed=False, factors=[]),
         workbench=SimpleNamespace(modalities=["text", "image"], of="a"),
-        plan=SimpleNamespace(study=SimpleNamespace(margin=0.002)),
+        plan=SimpleNamespace(study=SimpleNamespace(name="small", margin=0.002)),
         room=SimpleNamespace(folder=tmp_path, root=tmp_path),
         cells=[],
         parent_cells=[],
@@ -152,7 +152,7 @@ def test_a_path_is_trained_beside_and_read_where_it_is_whole(
     ablation.removed = [out("head"), out("text", "modality")]
     ablation.cells = ablation.cells_of(ablation.removed)
     way = BuildPath([out("head, text"), ablation.removed[0]], ["text", "head"], "image")
-    monkeypatch.setattr(ablating, "_way", lambda planned: way)
+    monkeypatch.setattr(ablating, "ordered_path", lambda planned: way)
     ablation.measured = ["a without head"] if lacks else ["a without head", "a without head, text"]
     record = ablated(ablation)
     assert ablation.calls["filled"] == [
@@ -162,6 +162,7 @@ def test_a_path_is_trained_beside_and_read_where_it_is_whole(
     names = ["a without head, text", "a without head", "a"]
     assert ablation.calls.get("path") == (None if lacks else (names, ["text", "head"], "image"))
     assert ("path" in record) == (not lacks)
+    assert record.get("path", {}).get("choice") == (None if lacks else "order")
     assert len(record["cells"]) == 3
     assert "effects" not in record
     assert "shares" not in record
@@ -171,7 +172,7 @@ def test_failures_of_both_rounds_are_counted(
     ablation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ablation.failures = [("path run", "it broke")]
-    monkeypatch.setattr(ablating, "_way", lambda planned: BuildPath([], []))
+    monkeypatch.setattr(ablating, "ordered_path", lambda planned: BuildPath([], []))
     with pytest.raises(Exception, match="1 ablation runs failed; first reason: it broke"):
         ablated(ablation)
     assert json.loads((ablation.path / "ablation-a.json").read_text())["rows"] == []
@@ -180,39 +181,38 @@ def test_failures_of_both_rounds_are_counted(
     assert [what for what, _ in ablation.calls["filled"]] == ["ablation run"]
 
 
-def test_the_way_is_in_the_order_of_what_validation_says(
+def test_a_greedy_path_is_on_record_before_each_of_its_steps(
     ablation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Mean AUC of the whole less that of each removal; what has no run is left out."""
-    valid = {"a": [0.70, 0.72], "head": [0.69, 0.71], "text": [0.60, 0.66], "image": [0.65, None]}
+    """What each step compares is written before it is trained, beside all before it; rivals and
+    what has no run are told. A path that is not whole is none."""
+    ablation.removed = [out("head"), out("text", "modality")]
+    ablation.cells = ablation.cells_of(ablation.removed)
+    ablation.measured = ["a without head", "a without head, text"]
+    on_record: list[int] = []
+    way = BuildPath(
+        [out("head, text"), ablation.removed[0]], ["text", "head"], "", [{"text": 0.7}, {}], 2, True
+    )
 
-    def find_record(cell: Any, root: Any) -> Any:
-        if cell.value == "damaged":
-            raise DataContractError("damaged")
-        if cell.value == "missing":
-            return None
-        return SimpleNamespace(summary={} if cell.value is None else {"valid_auc": cell.value})
+    def trained_path(planned: Any, train: Any) -> BuildPath:
+        for strategies in ([out("head, text")], [ablation.removed[0]]):
+            train(strategies)
+            record = json.loads((ablation.path / "ablation-a.json").read_text())
+            on_record.append(len(record["cells"]))
+        return way
 
-    def cells_of(strategies: Any) -> Any:
-        values = valid.get(strategies[0].without, ["damaged", "missing", None])
-        return [SimpleNamespace(value=value) for value in values]
-
-    monkeypatch.setattr(ablating, "find_record", find_record)
-    monkeypatch.setattr(ablating, "build_path", lambda bench, factors: [f.name for f in factors])
-    words = {"head": "component", "pooler": "component", "text": "modality", "image": "modality"}
-    ablation.removed = [out(word, kind) for word, kind in words.items()]
-    ablation.removed += [out("head", "swap")]
-    ablation.designed.factors = [factor(w, kind) for w, kind in words.items()]
-    ablation.designed.factors += [factor("k", "swap")]
-    ablation.cells_of = cells_of
-    ablation.parent_cells = [SimpleNamespace(value=value) for value in valid["a"]]
-    assert ablating._way(ablation) == ["text", "image", "head"]  # gains of .08, .06, .01
-    ablation.removed = ablation.removed[:1]
-    assert ablating._way(ablation) == BuildPath([], [])  # one part is no path
-    ablation.removed += [out("text", "modality")]
-    assert ablating._way(ablation) == ["text", "head"]
-    ablation.parent_cells = []
-    assert ablating._way(ablation) == BuildPath([], [])
+    monkeypatch.setattr(ablating, "trained_path", trained_path)
+    monkeypatch.setattr(ablating, "ordered_path", None)
+    record = ablated(ablation, greedy=True)
+    assert on_record == [3, 3]
+    assert [names for _, names in ablation.calls["filled"][1:]] == [
+        ["a without head, text"],
+        ["a without head"],
+    ]
+    path = record["path"]
+    assert (path["choice"], path["rivals"], path["untrained"]) == ("greedy", [{"text": 0.7}, {}], 2)
+    way = way._replace(open=2)
+    assert "path" not in ablated(ablation, greedy=True)
 
 
 def test_rows_have_their_cost_and_say_who_takes_the_whole_over_the_limit(
@@ -338,7 +338,10 @@ def test_trials_that_lack_are_counted_among_the_trainings(
     monkeypatch.setattr(planning, "StudyFolder", lambda *about: about)
     monkeypatch.setattr(planning, "forecast", lambda *about: about)
     words: Any = planned.forecast("a")
-    assert words[1:] == ("a", "retuned", 2 + 2, 2, 2)  # runs r0 and r2, and two trials
+    runs = PathRuns(7, at_most=True)
+    assert words[1:] == ("a", "retuned", 2 + 2, 2, 2, NO_PATH)  # runs r0 and r2, and two trials
+    with_path: Any = planned.forecast("a", runs)
+    assert with_path[-1] is runs
     other = planning.Planned(*[getattr(planned, name) for name in (
         "plan", "room", "removed", "designed", "workbench", "params")])  # fmt: skip
     assert (other.name, other.lacking_trials()) == ("minimal", 0)
