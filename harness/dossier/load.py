@@ -16,6 +16,7 @@ from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.leverage import auc_sums, effective_clusters, left_out
+from fusefront.harness.statistics.measures.metrics import DF_BOUNDS
 from fusefront.harness.statistics.rows import contiguous, row_axis
 
 Scores = NDArray[np.float32]
@@ -50,7 +51,9 @@ def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointMod
     axis = row_axis(rows["cluster"].to_numpy(), label)
     effective = effective_clusters(axis, "classes")
     names = tuple(vectors)
-    sums = Accumulator.empty(names, axis.size, axis.mc, effective=effective, doubled=True)
+    sums = Accumulator.empty(
+        names, axis.size, axis.mc, effective=effective, df_bound=DF_BOUNDS["auc"]
+    )
     for name, runs in vectors.items():
         for run in runs:
             scores = _checked(run, len(rows))

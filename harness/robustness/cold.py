@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import torch
@@ -37,7 +38,8 @@ def unknown_ids(model: Baseline, cold: Tensor) -> Iterator[None]:
     parts = id_tables(model)
     before = [part.in_train for part in parts]
     for part in parts:
-        part.in_train = part.in_train & ~cold.to(part.in_train.device)  # type: ignore[operator]
+        shown = cast(Tensor, part.in_train)
+        part.in_train = shown & ~cold.to(shown.device)
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ from fusefront.harness.statistics.auc import Floats, auc_influence, tie_groups
 from fusefront.harness.statistics.contrasts import contrasts
 from fusefront.harness.statistics.joint import JointModel, Pair
 from fusefront.harness.statistics.leverage import auc_sums, effective_clusters
-from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.measures.metrics import DF_BOUNDS, Layout
 from fusefront.harness.training.build import load_model
 
 FILE = "robustness.json"
@@ -174,7 +174,7 @@ def _collect(
     names = tuple(dict.fromkeys(key(name, h) for name in runs for h in (NOTHING, *conditions)))
     effective = effective_clusters(axis, "classes")
     joint, changes = (
-        Accumulator.empty(names, axis.size, axis.mc, effective=effective, doubled=True)
+        Accumulator.empty(names, axis.size, axis.mc, effective=effective, df_bound=DF_BOUNDS["auc"])
         for _ in range(2)
     )
     hidden = (NOTHING, *(h for h in conditions if h.share > 0))

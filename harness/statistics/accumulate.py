@@ -20,7 +20,7 @@ class Accumulator:
     square: dict[str, float]  # sum over seeds of the squared length of the influences
     column: NDArray[np.float32]  # [S, m or redraws] influences summed over seeds
     effective: float | None = None  # number of equal clusters with as much information; None: mc
-    doubled: bool = False  # degrees of freedom of differences count `effective` twice
+    df_bound: float = 0.0  # of the degrees of freedom of differences, see `JointModel.row_df`
 
     @classmethod
     def empty(
@@ -30,7 +30,7 @@ class Accumulator:
         mc: int,
         columns: int | None = None,
         effective: float | None = None,
-        doubled: bool = False,
+        df_bound: float = 0.0,
     ) -> "Accumulator":
         """An empty accumulator; `columns` is the number of influence columns if it is not that of
         clusters."""
@@ -42,7 +42,7 @@ class Accumulator:
             dict.fromkeys(names, 0.0),
             np.zeros((len(names), clusters if columns is None else columns), np.float32),
             effective,
-            doubled,
+            df_bound,
         )
 
     def add(self, name: str, value: float, influence: Floats) -> None:
@@ -92,7 +92,7 @@ class Accumulator:
             self.mc,
             rho,
             effective=self.effective,
-            doubled=self.doubled,
+            df_bound=self.df_bound,
         )
 
 

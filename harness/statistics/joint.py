@@ -70,7 +70,7 @@ class JointModel:
     search: Floats | None = None  # [S] variance over repeated searches; None: only the tuned models
     search_df: float = 2.0  # degrees of freedom of `search`
     effective: float | None = None  # number of equal clusters with as much information; None: mc
-    doubled: bool = False  # degrees of freedom of differences count `effective` twice
+    df_bound: float = 0.0  # times `mc`, the bound in `row_df`; 0: `effective` counts once
     level: float = 0.95  # of all intervals; higher after several looks at test
 
     def __post_init__(self) -> None:
@@ -92,12 +92,15 @@ class JointModel:
     def row_df(self) -> float:
         """Degrees of freedom of the row variance of a difference, at least 1.
 
-        `doubled`: twice the effective clusters, at most all clusters. A cluster with much of the
+        With a `df_bound`: one less than twice the effective clusters, at most `df_bound` times all
+        clusters; without: one less than the effective clusters. A cluster with much of the
         difference has much of its estimated variance, too, so their ratio has shorter tails than
         Student's t with one degree of freedom less than the effective clusters.
         """
-        counted = 2 * self.informative if self.doubled else self.informative
-        return max(min(counted, float(self.mc)) - 1, 1.0)
+        counted = self.informative
+        if self.df_bound and self.effective is not None:
+            counted = min(2 * self.informative, self.df_bound * self.mc)
+        return max(counted - 1, 1.0)
 
     @property
     def alone_df(self) -> float:
@@ -296,7 +299,7 @@ class JointModel:
             m=min(self.m, item.m),
             mc=min(self.mc, item.mc),
             effective=min(self.informative, item.informative),
-            doubled=self.doubled and item.doubled,
+            df_bound=min(self.df_bound, item.df_bound),
         )
 
     def _seed_noise(self, rng: np.random.Generator, n: int) -> Floats:

@@ -17,7 +17,7 @@ from fusefront.harness.statistics.leverage import Lever, effective_clusters
 from fusefront.harness.statistics.measures.calibration import Curve, fit_temperature
 from fusefront.harness.statistics.measures.metrics import (
     ALL_METRICS,
-    DOUBLED,
+    DF_BOUNDS,
     SCALED,
     Layout,
     Metric,
@@ -251,7 +251,9 @@ def _empty(
     known = min(axis.mc, draws) if draws else axis.mc  # a variance of B draws has B - 1 degrees
     effective = None if lever is None else effective_clusters(axis, lever)
     columns = draws or axis.size
-    return Accumulator.empty(names, axis.size, known, columns, effective, metric in DOUBLED)
+    return Accumulator.empty(
+        names, axis.size, known, columns, effective, DF_BOUNDS.get(metric, 0.0)
+    )
 
 
 def _mean_curve(curves: list[Curve]) -> Curve:

@@ -272,7 +272,7 @@ def model_record(model: JointModel) -> ModelRecord:
         "mc": model.mc,
         "rho": model.rho,
         "effective": model.effective,
-        "doubled": model.doubled,
+        "df_bound": model.df_bound,
         "level": model.level,
         "se": _matrix(model.se),
         "df": _matrix(model.dfs),
@@ -294,7 +294,7 @@ def model_of(record: ModelRecord) -> JointModel:
         mc=record["mc"],
         rho=float(record["rho"]),
         effective=record.get("effective"),
-        doubled=record.get("doubled", False),
+        df_bound=float(record.get("df_bound", 0.0)),
         level=float(record.get("level", 0.95)),
     )
 

@@ -131,7 +131,7 @@ class ModelRecord(TypedDict):
     mc: int
     rho: float
     effective: NotRequired[float | None]
-    doubled: NotRequired[bool]  # absent: False
+    df_bound: NotRequired[float]  # absent: 0
     level: NotRequired[float]
     se: NotRequired[Matrix]
     df: NotRequired[Matrix]

@@ -10,6 +10,7 @@ from fusefront.harness.statistics.auc import Floats, Labels, Scores, auc_influen
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.estimates import ends
 from fusefront.harness.statistics.leverage import auc_sums, effective_clusters
+from fusefront.harness.statistics.measures.metrics import DF_BOUNDS
 from fusefront.harness.statistics.rows import Axis, row_axis
 
 
@@ -55,7 +56,9 @@ def _model(*aucs: TrainedAuc) -> JointModel:
     axis = aucs[0].axis
     names = tuple(map(str, range(len(aucs))))
     effective = effective_clusters(axis, "classes")
-    models = Accumulator.empty(names, axis.size, axis.mc, effective=effective, doubled=True)
+    models = Accumulator.empty(
+        names, axis.size, axis.mc, effective=effective, df_bound=DF_BOUNDS["auc"]
+    )
     for name, auc in zip(names, aucs, strict=True):
         models.add(name, auc.value, auc.summed)
     return models.joint()

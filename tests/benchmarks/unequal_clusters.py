@@ -170,7 +170,7 @@ def coverage(
         data = draw(world, rng)
         old = before(data).pair(0, 1) if metric == "auc" else None
         model = models(data, metric, two_way=False)
-        new, single = model.pair(0, 1), replace(model, doubled=False).pair(0, 1)
+        new, single = model.pair(0, 1), replace(model, df_bound=0.0).pair(0, 1)
         both = models(data, metric, two_way=True).pair(0, 1) if two_way else None
         rows.append(
             (

@@ -204,29 +204,41 @@ def test_an_interval_by_plain_loops(rows: RowTable) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mc", "effective", "freedom", "alone"),
-    [(12, 12.0, 11, 11), (150, 4.0, 7, 3), (40, 25.0, 39, 24), (30, None, 29, 29), (12, 1.0, 1, 1)],
+    ("mc", "effective", "bound", "freedom", "alone"),
+    [
+        (12, 12.0, 1.0, 11, 11),
+        (12, 12.0, 1.5, 17, 11),
+        (150, 4.0, 1.0, 7, 3),
+        (150, 4.0, 1.5, 7, 3),
+        (40, 25.0, 1.0, 39, 24),
+        (40, 25.0, 1.5, 49, 24),
+        (40, 35.0, 1.5, 59, 34),
+        (30, None, 1.0, 29, 29),
+        (12, 1.0, 1.5, 1, 1),
+    ],
 )
 def test_degrees_of_freedom_of_rows(
-    mc: int, effective: float | None, freedom: float, alone: float
+    mc: int, effective: float | None, bound: float, freedom: float, alone: float
 ) -> None:
-    """`doubled`: twice the effective clusters, at most all; one metric: the effective ones."""
+    """With a bound: twice the effective clusters, at most so many times all; one metric: once."""
     unit = np.ones(1)
     model = JointModel(
         ("a",), unit, unit, np.array([3]), np.eye(1), unit, np.eye(1), mc, mc, effective=effective
     )
     assert (model.row_df, model.alone_df) == (alone, alone)
-    doubled = replace(model, doubled=True)
-    assert (doubled.row_df, doubled.alone_df) == (freedom, alone)
-    assert model_of(model_record(doubled)).row_df == freedom
-    assert doubled.crossed(doubled, doubled).row_df == freedom
-    assert doubled.crossed(model, doubled).row_df == alone
+    bounded = replace(model, df_bound=bound)
+    assert (bounded.row_df, bounded.alone_df) == (freedom, alone)
+    assert model_of(model_record(bounded)).row_df == freedom
+    assert bounded.crossed(bounded, bounded).row_df == freedom
+    assert bounded.crossed(model, bounded).row_df == alone
+    less = replace(model, df_bound=1.0)
+    assert bounded.crossed(less, bounded).row_df == min(freedom, mc - 1)
 
 
 def test_only_metrics_whose_coverage_was_simulated_count_clusters_twice(rows: RowTable) -> None:
     metrics = ("auc", "pr_auc", "logloss", "group_auc")
     models = collect(study(rows), PanelRequest(Layout(rows), "test", metrics, workers=1)).models
-    assert [models[name].doubled for name in metrics] == [True, False, True, True]
+    assert [models[name].df_bound for name in metrics] == [1.5, 0.0, 1.0, 1.0]
     assert models["auc"].row_df == pytest.approx(2 * models["auc"].informative - 1)
     assert models["pr_auc"].row_df == pytest.approx(models["pr_auc"].informative - 1)
 
