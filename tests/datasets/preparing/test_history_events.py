@@ -268,7 +268,7 @@ def test_events_are_the_same_in_chunks_and_buckets_of_any_size(
 @pytest.mark.parametrize(
     ("history", "sentence"),
     [
-        ({"events": "all"}, r"'events' needs 'kind'.*scored \.0015 to \.0136 of AUC below"),
+        ({"events": "all"}, r"'events' needs 'kind'.*scored \.0015 to \.0136 AUC below"),
         ({"events": ["click"]}, "'events' needs 'kind'"),
         ({"events": [], "kind": "kind"}, "names no kind of event"),
         ({"events": "clicks", "kind": "kind"}, "got 'clicks', expected positives, all, or a list"),

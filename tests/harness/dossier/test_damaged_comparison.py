@@ -12,7 +12,18 @@ from fusefront.harness.dossier.inputs import read_comparison, stored_comparison
 from fusefront.harness.runs.store import StudyFolder
 
 # files of earlier versions lack them
-OPTIONAL = {"format", "mde", "se", "df", "own_metrics", "expected", "effective", "level", "search"}
+OPTIONAL = {
+    "format",
+    "mde",
+    "se",
+    "df",
+    "own_metrics",
+    "expected",
+    "effective",
+    "level",
+    "search",
+    "df_bound",
+}
 OPTIONAL |= {"weight", "two_way_ratio", "look", "family", "c_controls", "c_strategies"}
 
 

@@ -86,4 +86,4 @@ def test_what_cannot_be_held_is_refused(out: Path) -> None:
     _, error = run(out, "--max-gap", "auc=0.2")
     aside.rename(gaps)
     assert isinstance(error, GateError)
-    assert "has no gaps on record" in str(error)
+    assert "has no recorded gaps" in str(error)
