@@ -204,10 +204,9 @@ def test_the_interval_of_a_width_is_the_one_over_users(root: Path, world: Prepar
     error = np.sqrt((len(users) - 1) / len(users) * np.square(delta - without).sum())
     clicks = np.array([label[group == g].sum() for g in users]) / label.sum()
     others = np.array([(1 - label[group == g]).sum() for g in users]) / (1 - label).sum()
-    effective = min(
-        1 / np.square((clicks + others) / 2).sum(), (clicks > 0).sum(), (others > 0).sum()
-    )
+    known = min((clicks > 0).sum(), (others > 0).sum())
+    effective = min(1 / np.square((clicks + others) / 2).sum(), known)
     (row,) = (row for row in width_rows(path) if row["k"] == 8)
     assert row["delta"] == pytest.approx(delta, abs=1e-12)
-    half = stats.t.ppf(0.975, effective - 1) * error
+    half = stats.t.ppf(0.975, min(2 * effective, 1.5 * known) - 1) * error
     assert row["high"] - row["delta"] == pytest.approx(half, rel=1e-3)

@@ -220,7 +220,7 @@ def test_a_gpu_that_is_named_and_not_there_is_refused(monkeypatch: pytest.Monkey
 
 def test_tf32_is_refused_where_it_trains_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = cast(Any, None)
-    with pytest.raises(UsageError, match=r"^training\.precision is 'tf32', products of a GPU"):
+    with pytest.raises(UsageError, match=r"^training\.precision is 'tf32', which only a GPU has"):
         fit(nothing, nothing, Training(precision="tf32", device="cpu"), nothing, 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
