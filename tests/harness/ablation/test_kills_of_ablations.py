@@ -103,10 +103,9 @@ def test_two_at_once_share_their_runs_and_end_alike(
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert record(folder) == record(whole)
     crossed = record(folder, "ablation-early_fusion-modalities.json")
-    assert len(crossed["rows"]) == 3 + 3  # effects of the modalities, and of their pairs
+    assert len(crossed["rows"]) == 2**3 - 2  # subsets; with none of them nothing is left to train
+    assert crossed["shares"] == []
     assert crossed["path"]["choice"] == "greedy"
-    total = sum(share["auc"]["delta"] for share in crossed["shares"][:-1])
-    assert total == pytest.approx(crossed["shares"][-1]["auc"]["delta"], abs=1e-9)
     runs = {cell["run_id"] for each in (record(folder), crossed) for cell in each["cells"]}
     folders = [path.parent.name for path in trainings(folder)]
     assert len(folders) == len(set(folders))  # each run was trained once, by one of them
