@@ -70,7 +70,7 @@ def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
             if not same(base, other):
                 changes.append(Flip(knob, "below", step, other))
                 break
-        for step in sorted(s for s in steps if s > here):
+        for step in sorted(s for s in steps if s >= here):
             other = decide(inputs, _with(policy, knob, step * (1 + 1e-9)))
             if not same(base, other):
                 changes.append(Flip(knob, "from", step, other))

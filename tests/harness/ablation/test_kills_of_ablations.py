@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ..child_processes import below
 from .small_study import finish, record, start
 
 KILLS = 20
@@ -41,16 +42,6 @@ def at_work(rng: random.Random, process: subprocess.Popen[str], folder: Path) ->
     while process.poll() is None and len(trainings(folder)) < goal:
         time.sleep(0.05)
     time.sleep(rng.uniform(0, 2 if rng.random() < 0.5 else 12))
-
-
-def below(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    children = [int(word) for word in text.split()]
-    return [*children, *(inner for child in children for inner in below(child))]
 
 
 def kill(rng: random.Random, process: subprocess.Popen[str]) -> str:

@@ -73,6 +73,9 @@ def test_a_price_at_which_a_cost_just_fits_turns_right_above_it(planted: Build) 
     inputs = planted([0.0, 0.006], [2.0, 3.0], cost=[0.25, 0.5])
     policy = replace(POLICY, max_cost=1.0, cost_factor=2.0)  # 0.5 x 2 is the limit itself
     assert decide(inputs, policy).choice == 1
+    here = by_side(inputs, policy, "price")  # the price of today is itself where it turns
+    assert (here["from"].value, here["from"].outcome.choice) == (2.0, 0)
+    assert set(here) == {"from"}
     dearer = by_side(inputs, replace(policy, cost_factor=1.5), "price")
     assert (dearer["from"].value, dearer["from"].outcome.choice) == (2.0, 0)
     assert set(dearer) == {"from"}

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from ..child_processes import below
+
 PLAYER = """
 import math, os, subprocess, sys, time
 from pathlib import Path
@@ -171,16 +173,6 @@ def records(root: Path) -> dict[str, dict[str, Any]]:
         name: {key: v for key, v in record.items() if key not in ("seconds", "evidence")}
         for name, record in read.items()
     }
-
-
-def below(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    children = [int(word) for word in text.split()]
-    return [*children, *(inner for child in children for inner in below(child))]
 
 
 def kill(rng: random.Random, tuner: subprocess.Popen[str]) -> int:
