@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fusefront.baselines.contract import Parts
 from fusefront.harness.ablation.deltas import AblationScores
@@ -104,6 +105,36 @@ def test_drawn_orders_hold_the_exact_value_within_their_intervals(count: int) ->
     assert holds >= 93
     assert np.mean(widths) < 0.04  # of values of .03 and pairs of .01
     assert np.mean(errors) > 1e-4  # the drawing does miss
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ends_of_drawn_orders_are_students_for_all_contrasts_at_once(seed: int) -> None:
+    """By hand, each by its own error of the drawing and by that of all; the wider one counts."""
+    auc = game(NAMES, seed)
+    subsets = coalitions(5, seed, pairs=PAIRS, most_exact=3)
+    model, out = trained(subsets, NAMES, auc)
+    weights = TrainedShares(model.names, NAMES, out).weights(subsets)
+    assert weights is not None
+    result, _ = drawn_contrasts(model, weights)
+    theta = [
+        sum(w * model.theta[s] for s, w in enumerate(of))
+        for of in weights.reshape(-1, weights.shape[-1])
+    ]
+    draws = np.array(theta).reshape(len(weights), 6)
+    errors = [np.sqrt(np.var(draws[:, c], ddof=1) / len(draws)) for c in range(5)]
+    shared = np.sqrt(sum(error**2 for error in errors) / 5)
+    n = len(draws) - 1
+    for c, own in enumerate(errors):
+        halves = []
+        for error, freedom in ((own, n), (shared, n * 4 / 2)):
+            total = np.sqrt(result.se[c] ** 2 + error**2)
+            df = total**4 / (result.se[c] ** 4 / result.df[c] + error**4 / freedom)
+            t = stats.t.ppf(1 - 0.05 / (2 * 6), df)
+            assert t > 1.2 * result.critical  # few draws count, not the rows
+            halves.append(t * total)
+        assert result.high[c] - result.value[c] == pytest.approx(max(halves), rel=1e-9)
+        assert result.value[c] - result.low[c] == pytest.approx(max(halves), rel=1e-9)
+    assert result.high[5] - result.value[5] == pytest.approx(result.critical * result.se[5])
 
 
 def test_rows_say_the_drawings_error_where_orders_were_drawn() -> None:
