@@ -369,13 +369,13 @@ def _of_search(
         return []
     few = [i for i in (choice, inputs.today) if 0 < searches.trials[i] < FEWEST_TRIALS]
     if few:
-        fewest = min(searches.trials[i] for i in few)
-        name = inputs.candidates[few[0]].name
+        least = min(few, key=lambda i: searches.trials[i])
+        name, trials = inputs.candidates[least].name, searches.trials[least]
         text = (
-            f"{name!r} was searched by {searches.trials[few[0]]} completed trials, "
-            f"{FEWEST_TRIALS} are needed to know what another search would have found."
+            f"completed trials of {name!r}: {trials}; {FEWEST_TRIALS} are needed to know what "
+            "another search would have found."
         )
-        numbers = {"trials": float(fewest), "needed": float(FEWEST_TRIALS)}
+        numbers = {"trials": float(trials), "needed": float(FEWEST_TRIALS)}
         return [GradeReason("search", numbers, name, text)]
     for flip in flipped:
         if flip.knob == "search":

@@ -91,7 +91,7 @@ REASON = {
         "上限内の\u200b他の\u200b方式が\u200b許容差を\u200b超えて\u200b優る\u200b可能性が\u200bある",
     ),
     "search_few": Phrase(
-        "{name} was searched by {trials} trials, {needed} are needed to know what another search "
+        "completed trials of {name}: {trials}; {needed} are needed to know what another search "
         "would find",
         "{name}の\u200b探索は\u200b{trials}試行で、\u200b別の\u200b探索の\u200b結果を\u200b知るには"
         "\u200b{needed}試行が\u200b必要",

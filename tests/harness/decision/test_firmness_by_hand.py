@@ -279,7 +279,7 @@ def test_the_noise_of_another_search_is_in_every_difference(planted: Build) -> N
 
 @pytest.mark.parametrize(
     ("trials", "place", "fewest"),
-    [((4, 9, 9), 0, 4), ((9, 9, 3), 2, 3), ((4, 9, 3), 0, 3), ((1, 0, 2), 0, 1)],
+    [((4, 9, 9), 0, 4), ((9, 9, 3), 2, 3), ((4, 9, 3), 2, 3), ((1, 0, 2), 0, 1), ((3, 9, 3), 0, 3)],
 )
 def test_too_few_trials_of_the_choice_or_todays_are_said(
     planted: Build, trials: tuple[int, ...], place: int, fewest: int
@@ -296,8 +296,8 @@ def test_too_few_trials_of_the_choice_or_todays_are_said(
         "search",
         {"trials": float(fewest), "needed": 5.0},
         f"s{place}",
-        f"'s{place}' was searched by {trials[place]} completed trials, 5 are needed to know what "
-        "another search would have found.",
+        f"completed trials of 's{place}': {trials[place]}; 5 are needed to know what another "
+        "search would have found.",
     )
 
 
