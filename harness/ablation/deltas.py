@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fusefront.harness.ablation.subsets import TrainedShares, drawn_contrasts, trained_subsets
+from fusefront.harness.ablation.subsets import TrainedShares, trained_subsets
 from fusefront.harness.dossier.comparison import study_options
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import UsageError
@@ -21,6 +21,7 @@ from fusefront.harness.runs.records import (
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.contrasts import contrasts
+from fusefront.harness.statistics.drawn_shares import drawing_errors, with_drawing
 from fusefront.harness.statistics.factorial import effects
 from fusefront.harness.statistics.joint import Floats
 from fusefront.harness.statistics.judging.estimates import difference
@@ -196,7 +197,9 @@ class AblationScores:
         weights = TrainedShares(model.names, modalities, out).weights(drawn)
         if weights is None:
             return []
-        result, drawing = drawn_contrasts(model, weights)
+        each = weights @ model.theta
+        result = with_drawing(contrasts(model, weights.mean(0)), model.level, each)
+        drawing = drawing_errors(each)
         rows: list[RetrainedShare] = []
         for at, name in enumerate((*modalities, "all modalities")):
             ends: MetricDelta = {

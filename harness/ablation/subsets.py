@@ -3,15 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import special
 
-from fusefront.harness.statistics.contrasts import Contrasts, contrasts
-from fusefront.harness.statistics.joint import Floats, JointModel
+from fusefront.harness.statistics.joint import Floats
 from fusefront.harness.statistics.shapley import Coalitions, coalitions
 
 PAIRS = 6  # drawn orders, each with its reverse, of more modalities than all subsets are trained of
 MOST_MODALITIES = 10
-ROUNDING = 1e-12
 
 
 def trained_subsets(modalities: int) -> Coalitions:
@@ -50,41 +47,3 @@ class TrainedShares:
         weights[:, -1, self.place[frozenset()]] = 1
         weights[:, -1, self.place[frozenset(self.modalities)]] = -1
         return weights
-
-
-def drawn_contrasts(model: JointModel, weights: Floats) -> tuple[Contrasts, Floats]:
-    """Of the mean over draws of `weights` [D, C, S], and the standard errors of the drawing [C];
-    the last contrast is the sum of the others.
-
-    The ends hold for all C at once, over rows, seeds and draws; of drawn orders no p is given. Few
-    draws may agree by chance, so that an interval is no narrower than by the error that all
-    contrasts have in common (of 200 games of 4 to 7 players .975 and more hold all of their exact
-    values, .69 to .92 by each contrast's own error alone).
-    """
-    result = contrasts(model, weights.mean(0))
-    if len(weights) == 1:
-        return result, np.zeros(len(result.value))
-    each = weights @ model.theta
-    own = each.std(0, ddof=1) / np.sqrt(len(each))
-    own[own < ROUNDING] = 0.0  # one sum in another order
-    common = np.append(np.full(len(own) - 1, np.sqrt(np.mean(own[:-1] ** 2))), 0.0)
-    freedom = len(each) - 1
-    drawn = np.fmax(
-        _half(result, model.level, own, freedom),
-        _half(result, model.level, common, freedom * (len(own) - 2) / 2),
-    )
-    half = np.where(common > 0, drawn, result.high - result.value)
-    low, high, p = result.value - half, result.value + half, np.full(len(half), np.nan)
-    return result._replace(low=low, high=high, p=p), own
-
-
-def _half(result: Contrasts, level: float, drawing: Floats, freedom: float) -> Floats:
-    """[C] half widths with an error of the drawing beside that of rows and seeds."""
-    total = np.hypot(result.se, drawing)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        uncertain = result.se**4 / result.df + drawing**4 / freedom
-        df = np.where(uncertain > 0, total**4 / uncertain, np.inf)
-    alone = (1 - level) / (2 * len(total))  # Bonferroni's, over all C
-    single = special.stdtrit(np.minimum(df, 1e9), 1 - alone)
-    half: Floats = np.maximum(result.critical, single) * total
-    return half

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import special
 
 from fusefront.baselines.contract import Baseline
 from fusefront.datasets.store import PreparedDataset
@@ -27,6 +26,7 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Scores, auc_influence, tie_groups
 from fusefront.harness.statistics.contrasts import contrasts
+from fusefront.harness.statistics.drawn_shares import half_widths, with_drawing
 from fusefront.harness.statistics.shapley import Coalitions, coalitions
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
@@ -148,18 +148,20 @@ class SharesOfRows:
         `families` of rows."""
         joint = self.shares.joint()
         joint = replace(joint, s2=np.nan_to_num(joint.s2), level=1 - 0.05 / families)
-        drawing = np.append(subsets.drawing_error(np.mean(self.values, axis=0)), 0.0)
-        together = contrasts(joint, np.eye(len(joint.names)))
+        mean = np.mean(self.values, axis=0)
+        whole = np.full((len(subsets.by_draw), 1), mean[-1] - mean[0])
+        each = np.hstack([subsets.shares_by_draw(mean), whole])
+        together = with_drawing(contrasts(joint, np.eye(len(joint.names))), joint.level, each)
+        alone = [joint.alone(at) for at in range(len(joint.names))]
+        single = together._replace(
+            se=np.array([one.se for one in alone]), df=np.array([one.df for one in alone])
+        )
+        halves = half_widths(single, each, 0.05)
         rows: list[ModalityShare] = []
         for at, name in enumerate((*self.modalities, ALL)):
-            value, se, df = joint.alone(at)
-            with_drawing = float(np.hypot(se, drawing[at]))
-            value, with_drawing = (0.0 if abs(x) < ROUNDING else x for x in (value, with_drawing))
-            half = float(special.stdtrit(min(df, 1e9), 0.975)) * with_drawing
-            wide = 0.0
-            if with_drawing > 0:
-                wide = float(together.high[at] - together.value[at])
-                wide *= with_drawing / se if se > 0 else 1.0
+            value = float(together.value[at])
+            wide, half = float(together.high[at]) - value, float(halves[at])
+            value, wide, half = (0.0 if abs(x) < ROUNDING else x for x in (value, wide, half))
             rows.append(
                 {
                     "strategy": strategy,

@@ -44,13 +44,10 @@ class Coalitions:
         shares: Floats = values @ self.weights
         return shares
 
-    def drawing_error(self, values: Floats) -> Floats:
-        """[M] standard errors from sampling the orders; 0 if nothing was sampled."""
-        if self.exact:
-            return np.zeros(self.members.shape[1])
-        each = np.einsum("c,dcm->dm", values, self.by_draw)
-        error: Floats = each.std(axis=0, ddof=1) / np.sqrt(len(each))
-        return error
+    def shares_by_draw(self, values: Floats) -> Floats:
+        """[D, M] the shares of each draw of orders; their mean over draws is `shares`."""
+        each: Floats = np.einsum("c,dcm->dm", values, self.by_draw)
+        return each
 
 
 def coalitions(

@@ -15,12 +15,13 @@ from fusefront.harness.ablation.plan import Factor, Level, Workbench
 from fusefront.harness.ablation.subsets import (
     PAIRS,
     TrainedShares,
-    drawn_contrasts,
     left_out,
     trained_subsets,
 )
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Strategy
+from fusefront.harness.statistics.contrasts import Contrasts, contrasts
+from fusefront.harness.statistics.drawn_shares import drawing_errors, with_drawing
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.shapley import Coalitions, coalitions
 from fusefront.harness.testing.scene import SCHEMA
@@ -65,6 +66,12 @@ def game(names: list[str], seed: int) -> dict[frozenset[str], float]:
         out = frozenset(name for name, inside in zip(names, there, strict=True) if not inside)
         auc[out] = float(value)
     return auc
+
+
+def drawn_contrasts(model: JointModel, weights: Any) -> tuple[Contrasts, Any]:
+    each = weights @ model.theta
+    result = with_drawing(contrasts(model, weights.mean(0)), model.level, each)
+    return result, drawing_errors(each)
 
 
 @pytest.mark.parametrize("count", [2, 4, 5])

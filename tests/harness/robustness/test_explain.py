@@ -21,8 +21,8 @@ from fusefront.harness.robustness import controls, slot_weights
 from fusefront.harness.robustness import explain as module
 from fusefront.harness.robustness.controls import ControlScores
 from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain, in_words
+from fusefront.harness.statistics import drawn_shares
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.shapley import Coalitions
 
 subset_scores = module.subset_scores  # the planted studies put their own in its place
 
@@ -238,7 +238,7 @@ def test_beyond_five_modalities_orders_are_drawn_and_their_error_is_in_the_inter
     for row, truth in zip(rows[:4], expected, strict=False):
         assert row["auc"]["low"] < truth < row["auc"]["high"]
 
-    monkeypatch.setattr(Coalitions, "drawing_error", lambda self, values: np.zeros(6))
+    monkeypatch.setattr(drawn_shares, "drawing_errors", lambda each: np.zeros(each.shape[1]))
     without = explain(planted, ExplainOptions(), lambda _: None)
     for row, other in zip(rows[:3], without, strict=False):
         wide, narrow = (each["single"]["high"] - each["single"]["value"] for each in (row, other))
