@@ -21,6 +21,7 @@ from fusefront.baselines.published.din import Din
 from fusefront.baselines.published.dmf import Dmf
 from fusefront.baselines.published.em3 import Em3Model
 from fusefront.baselines.published.lmf import LmfModel
+from fusefront.baselines.published.m3srec import M3SRec
 from fusefront.baselines.published.make import Make
 from fusefront.baselines.published.marn import MarnModel
 from fusefront.baselines.published.momo import Momo
@@ -64,6 +65,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "mtfn": MtfnModel,
     "naml": Naml,
     "simcen": Simcen,
+    "m3srec": M3SRec,
     "pamd": PamdModel,
     "marn": MarnModel,
 }

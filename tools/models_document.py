@@ -62,8 +62,8 @@ PARADIGMS: dict[str, tuple[tuple[str, ...], str]] = {  # of MMCTR-Bench: models 
         "MMMLP; of Diff-MSIN the operator `src` is, its hinge needs labels inside the operator",
     ),
     "CSAQ": (
-        ("simtier", "make", "em3"),
-        "M3SRec; QARM's codes are the compressor `qarm`, PSRQ's near `rq`. Its MAKE is `simtier` "
+        ("simtier", "make", "m3srec", "em3"),
+        "QARM's codes are the compressor `qarm`, PSRQ's near `rq`. Its MAKE is `simtier` "
         "here, with frozen content and beside an id model; `make` is the paper's two stages",
     ),
     "GFFI": (

@@ -98,16 +98,24 @@ def id_tokens(schema: Schema, items: ItemTable, embedding: int) -> ItemTokens:
     return ItemTokens(schema._replace(modalities={}), items._replace(vectors={}), embedding)
 
 
-def content_slots(schema: Schema, items: ItemTable, parts: Parts, width: int) -> ItemSlots:
-    """A token of `width` for each modality, uncompressed, without id and item fields."""
+def content_slots(
+    schema: Schema,
+    items: ItemTable,
+    parts: Parts,
+    width: int,
+    *,
+    id_width: int = 0,
+    side_width: int = 0,
+) -> ItemSlots:
+    """A token of `width` for each modality, uncompressed; by default without id and item fields."""
     return ItemSlots(
         schema,
         items,
         parts,
         modalities=tuple(schema.modalities),
         compressor={"name": "none"},
-        id_width=0,
-        side_width=0,
+        id_width=id_width,
+        side_width=side_width,
         width=width,
         seed=torch.initial_seed(),
     )

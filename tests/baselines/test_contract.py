@@ -68,6 +68,7 @@ SMALL = {  # the published widths take minutes and gigabytes
     "muse": {"embedding": 4, "content": 6, "nearest": 3, "hidden": (16, 8)},
     "simcen": {"embedding": 4, "layers": 2, "hidden": 32, "dropout": 0.0},
     "naml": {"width": 8, "id_width": 4, "attention": 8},
+    "m3srec": {"width": 8, "id_width": 4, "feed": 8, "experts": 2, "hidden": (16, 8)},
     **dict.fromkeys(("em3", "lmf", "mtfn", "pamd", "marn"), WIDE),
 }
 POOLED = {f"pooler {name}": {"operator": "concat", "pooler": name} for name in POOLERS}
@@ -109,6 +110,7 @@ JOINED_WITHOUT_AN_OPERATOR = {
     "deepfm",
     "autoint",
     "one_trans",
+    "m3srec",
 }  # by a transformer, products, attention
 SHIFT_BEFORE_NORM = (  # batch norm takes a constant away
     r"placement\.operator\.mix\.layers\.0\.bias",

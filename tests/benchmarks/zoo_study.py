@@ -46,6 +46,7 @@ PUBLISHED = {
     "one_trans": {"embedding": 8, "layers": 2},
     "naml": {"width": 16, "id_width": 8, "attention": 16},
     "simcen": {"embedding": 8, "layers": 2, "hidden": 16},
+    "m3srec": {"width": 16, "id_width": 8, "feed": 32, "hidden": (64, 32)},
     **dict.fromkeys(("em3", "lmf", "mtfn", "pamd", "marn"), WIDE),
 }
 OWN_WORLDS = ("counts", "boosted", "composed")  # solved from raw columns; the rows above

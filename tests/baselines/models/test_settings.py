@@ -347,7 +347,7 @@ def test_the_family_of_a_composed_model_follows_from_its_axes(scene, parts, sett
 NEEDS_NUMBERS = {"counts", "boosted"}
 NEEDS_HISTORY = {
     *("din", "dmf", "momo", "qin", "seed_reconstruction", "naml"),
-    *("make", "muse", "one_trans", "simtier"),
+    *("make", "muse", "one_trans", "simtier", "m3srec"),
 }
 TINY = {"momo": {"embedding": 4, "last": 2, "hidden": (8,), "head": (4,)}}
 

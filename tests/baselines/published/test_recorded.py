@@ -12,6 +12,7 @@ from fusefront.baselines.published import (
     dmf,
     em3,
     lmf,
+    m3srec,
     make,
     marn,
     momo,
@@ -33,7 +34,7 @@ from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.harness.testing.baseline import SPARE
 
 MODULES = (autoint, deepfm, din, dmf, em3, lmf, make, marn, momo, mtfn, naml, pamd, qin)
-MODULES += (seed_reconstruction, simcen, simtier, muse, one_trans)
+MODULES += (seed_reconstruction, simcen, simtier, muse, one_trans, m3srec)
 WIDE = (1024, 512, 256)
 OWN = {
     "din": {
@@ -99,6 +100,16 @@ OWN = {
         "dropout": 0.1,
         "weight": 0.01,
         "temperature": 2.0,
+    },
+    "m3srec": {
+        "width": 128,
+        "id_width": 128,
+        "heads": 4,
+        "experts": 4,
+        "feed": 512,
+        "layers": 1,
+        "hidden": WIDE,
+        "dropout": 0.0,
     },
     "seed_reconstruction": {
         "recipe": "V4",
@@ -183,6 +194,12 @@ SEARCHED = {
         "dropout": (0.0, 0.1, 0.2),
         "weight": (0.0, 0.01, 0.1),
         "temperature": (0.1, 0.5, 2.0),
+    },
+    "m3srec": {
+        "width": (16, 32, 64, 128),
+        "feed": (32, 128, 512),
+        "experts": (2, 4),
+        "dropout": (0.0, 0.1, 0.3),
     },
     "seed_reconstruction": {
         "recipe": ("V1", "V2", "V3", "V4", "learned"),
@@ -282,6 +299,7 @@ REFUSED = {
     "no content": ("dmf", {"content": 0}, "dmf: "),
     "heads": ("seed_reconstruction", {"heads": 5}, "'heads' 5 does not divide 'embedding' 64"),
     "attention": ("seed_reconstruction", {"attention": "dinn"}, "did you mean 'din'"),
+    "heads of experts": ("m3srec", {"heads": 3}, "'heads' 3 does not divide 'width' 128"),
     "compressor": ("naml", {"compressor": "pac"}, "did you mean 'pca'"),
 }
 
@@ -298,6 +316,7 @@ USED = [
     ("dmf", {"alpha": 0.0, "content": 1}),
     ("seed_reconstruction", {"heads": 5, "attention": "din"}),
     ("seed_reconstruction", {"heads": 64}),
+    ("m3srec", {"heads": 128}),
     ("naml", {"compressor": "pca"}),
 ]
 
