@@ -103,7 +103,7 @@ class Workbench:
         trained = {"training": {**base["training"], **training}}
         bodies = [{**beneath, **trained, **settings, "role": "ablation"}]
         if issubclass(self.parts.baselines[self.parent.baseline], Composed):
-            unchanged = {key: base[key] for key in ("tune", "shuffle", "space")}
+            unchanged = {key: base[key] for key in ("tune", "shuffle", "randomize", "space")}
             if self.parent.recipe == "own":  # `composed` has no published recipe: use its parent's
                 recipe = self.parts.baselines[self.parent.baseline].recipe
                 trained = {"training": {**recipe, **trained["training"]}}

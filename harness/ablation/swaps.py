@@ -1,4 +1,5 @@
-"""The full plan: removals, single modalities, other parts in a part's place, other code widths."""
+"""The full plan: removals, single modalities, other parts in a part's place, other code widths,
+other vectors."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -34,6 +35,7 @@ def full_plan(workbench: Workbench) -> list[Factor]:
         *_alone(workbench),
         *_swaps(workbench),
         *_widths(workbench),
+        *_other_vectors(workbench),
     ]
 
 
@@ -94,6 +96,20 @@ def _in_place(key: str, name: str) -> tuple[Change, ...]:
             {**wider, "operator": None},
         )
     return ({key: _spec(key, name)},)
+
+
+def _other_vectors(workbench: Workbench) -> Iterator[Factor]:
+    """Trained with a modality's vectors of other items, and with random ones: what they lose is the
+    content's, what they keep any vector gives."""
+    parent = workbench.parent
+    for name in workbench.modalities:
+        if name in parent.other_vectors:
+            continue
+        levels = (
+            Level(f"{name} of other items", ({"shuffle": [*parent.shuffle, name]},)),
+            Level(f"random {name}", ({"randomize": [*parent.randomize, name]},)),
+        )
+        yield Factor(f"vectors of {name}", "swap", levels)
 
 
 def _spec(key: str, name: str) -> Any:

@@ -7,6 +7,7 @@ from fusefront.baselines.contract import Field, ItemTable, Schema
 from fusefront.datasets.manifest import StoredSchema
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.events import kinds_of
+from fusefront.harness.data.spectrum import same_spectrum
 
 
 def schema_of(store: PreparedDataset) -> Schema:
@@ -39,10 +40,15 @@ def schema_from(schema: StoredSchema, kinds: int) -> Schema:
 
 
 def item_table(
-    store: PreparedDataset, *, shuffle: tuple[str, ...] = (), seed: int = 0
+    store: PreparedDataset,
+    *,
+    shuffle: tuple[str, ...] = (),
+    randomize: tuple[str, ...] = (),
+    seed: int = 0,
 ) -> ItemTable:
     """All items with their vectors in float32 [items + 1, d] a modality; the vectors of modalities
-    named in `shuffle` are dealt to other items."""
+    named in `shuffle` are dealt to other items, those of `randomize` are random ones of the same
+    spectrum."""
     items = store.items
     vectors = {name: store.vectors(name) for name in store.manifest.schema_.modalities}
     present = np.array(items.present, bool)
@@ -52,6 +58,12 @@ def item_table(
         dealt = np.random.default_rng([seed, column]).permutation(having)
         vectors[name] = vectors[name].copy()
         vectors[name][having] = vectors[name][dealt]
+    for name in randomize:
+        column = list(vectors).index(name)
+        having = np.flatnonzero(present[:, column])
+        rows = np.array(vectors[name], np.float32)
+        rows[having] = same_spectrum(rows[having], [seed, 1, column])
+        vectors[name] = rows
     return ItemTable(
         {name: torch.from_numpy(np.array(rows, np.float32)) for name, rows in vectors.items()},
         torch.from_numpy(present),

@@ -24,9 +24,9 @@ SHUFFLED = "shuffled"  # the control that every study with modalities gets
 
 
 def is_device(study: StudyFolder, strategy: str) -> bool:
-    """Whether a strategy has shuffled vectors: a control that can never ship."""
+    """Whether a strategy has shuffled or random vectors: a control that can never ship."""
     declared = study.spec.strategies.get(strategy)
-    return strategy == SHUFFLED or bool(declared and declared.shuffle)
+    return strategy == SHUFFLED or bool(declared and declared.other_vectors)
 
 
 def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:

@@ -35,7 +35,7 @@ def controls_of(
 
 def _lacking(control: Strategy, schema: Schema, parts: Parts) -> str:
     """Why a control cannot run on these data; "" where it can."""
-    if control.shuffle:  # a shuffled strategy of the study: its own check reports its errors
+    if control.other_vectors:  # a shuffled strategy of the study: its own check reports its errors
         return ""
     try:
         check_settings(control.baseline, schema, control.settings, parts)

@@ -72,6 +72,7 @@ class StudyPlan:
             self.study.threads,
             strategy.shuffle,
             code=self._code(strategy.baseline, settings),
+            randomize=strategy.randomize,
         )
         kind = self.parts.baselines[strategy.baseline]
         recipe_text = recipe_name(self.study, strategy, kind)
@@ -192,11 +193,12 @@ class StudyPlan:
         return replace(self, strategies=rest, without={**self.without, **reasons})
 
     def searched_as(self, name: str) -> str:
-        """The name of the strategy whose search gives this one its parameters; a shuffled control
-        uses another's."""
-        if not self.strategies[name].shuffle:
+        """The name of the strategy whose search gives this one its parameters; a control with other
+        vectors uses another's."""
+        if not self.strategies[name].other_vectors:
             return name
-        twin = self.strategies[name].model_copy(update={"shuffle": (), "role": "strategy"})
+        own = {"shuffle": (), "randomize": (), "role": "strategy"}
+        twin = self.strategies[name].model_copy(update=own)
         return next((n for n, s in self.study.strategies.items() if s == twin), name)
 
     def searched(self) -> list[str]:
@@ -206,7 +208,7 @@ class StudyPlan:
             for name, strategy in self.strategies.items()
             if self.study.tuning.trials > 0
             and strategy.tune
-            and not strategy.shuffle
+            and not strategy.other_vectors
             and not self.parts.baselines[strategy.baseline].solved
         ]
 

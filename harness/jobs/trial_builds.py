@@ -38,16 +38,26 @@ def check_strategies(plan: "StudyPlan", own: Sequence[Own]) -> None:
             raise UsageError(
                 f"strategy {name!r}: baseline {strategy.baseline!r} is not known{hint}"
             )
-        for modality in strategy.shuffle:
-            if modality not in modalities:
-                hint = or_nearest(modality, modalities)
-                raise UsageError(
-                    f"strategy {name!r}: shuffle names {modality!r}, no modality of the data{hint}"
-                )
+        _check_vectors(name, strategy, tuple(modalities))
         try:
             _build(plan, own, name, strategy.settings, whole=False)
         except UsageError as error:
             raise _nearer(name, strategy, error) from error
+
+
+def _check_vectors(name: str, strategy: Strategy, modalities: Sequence[str]) -> None:
+    """Whether a control names modalities of the data, and of each what is put in its place."""
+    for key in ("shuffle", "randomize"):
+        for modality in getattr(strategy, key):
+            if modality not in modalities:
+                hint = or_nearest(modality, modalities)
+                raise UsageError(
+                    f"strategy {name!r}: {key} names {modality!r}, no modality of the data{hint}"
+                )
+    if both := [each for each in strategy.shuffle if each in strategy.randomize]:
+        raise UsageError(
+            f"strategy {name!r}: {both[0]!r} is named by shuffle and by randomize, expected one"
+        )
 
 
 def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[str]]:
@@ -88,8 +98,8 @@ def _takes_part(plan: "StudyPlan", name: str) -> bool:
     """Whether the strategy is searched; refuses a space for one that is not."""
     strategy = plan.strategies[name]
     solved = plan.parts.baselines[strategy.baseline].solved
-    part = strategy.tune and not strategy.shuffle and not solved
-    if strategy.space and not part and not strategy.shuffle:
+    part = strategy.tune and not strategy.other_vectors and not solved
+    if strategy.space and not part and not strategy.other_vectors:
         why = "its baseline is solved, not trained" if solved else "it says `tune: false`"
         raise UsageError(
             f"strategy {name!r} has a space and is not searched: {why}; remove the space"

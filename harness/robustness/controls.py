@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fusefront.baselines.contract import Baseline
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.spectrum import same_spectrum
 from fusefront.harness.dossier.record_types import ModalityControl
 from fusefront.harness.robustness.condition import Hidden
 from fusefront.harness.robustness.hide import shown_modalities
@@ -43,22 +44,6 @@ class ControlScores(NamedTuple):
     modality: str
     control: str  # of CONTROLS
     logits: Scores
-
-
-def same_spectrum(rows: Vectors, seed: int | Sequence[int]) -> Vectors:
-    """Random vectors [n, D] with the mean of `rows` [n, D] and the eigenvalues of their covariance,
-    in random directions."""
-    count, width = rows.shape
-    mean = rows.mean(axis=0, dtype=np.float64)
-    spread = np.linalg.svd(rows - mean, compute_uv=False)
-    spread = spread[: min(count - 1, width)]
-    rng = np.random.default_rng(seed)
-    scores = rng.standard_normal((count, len(spread)))
-    scores = np.linalg.qr(scores - scores.mean(axis=0))[0]  # of mean 0 and uncorrelated
-    turned, upper = np.linalg.qr(rng.standard_normal((width, width)))
-    directions = turned * np.sign(np.diag(upper))  # every turn as likely as any other
-    drawn: Vectors = (mean + scores * spread @ directions[:, : len(spread)].T).astype(np.float32)
-    return drawn
 
 
 def random_vectors(store: PreparedDataset, modality: str, seed: int = 0) -> Vectors:

@@ -154,7 +154,7 @@ class SharesOfRows:
         together = with_drawing(contrasts(joint, np.eye(len(joint.names))), joint.level, each)
         alone = [joint.alone(at) for at in range(len(joint.names))]
         single = together._replace(
-            se=np.array([one.se for one in alone]), df=np.array([one.df for one in alone])
+            se=np.array([x.se for x in alone]), df=np.array([x.df for x in alone])
         )
         halves = half_widths(single, each, 0.05)
         rows: list[ModalityShare] = []

@@ -77,6 +77,7 @@ class SpecRecord(TypedDict):
     seed: int
     threads: NotRequired[int]
     shuffle: NotRequired[list[str]]
+    randomize: NotRequired[list[str]]
     code: str
     plugins: NotRequired[str]
 

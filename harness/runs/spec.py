@@ -37,10 +37,15 @@ class RunSpec:
     shuffle: tuple[str, ...] = ()
     code: str = field(default_factory=code_version)  # studies pass that of the parts used
     plugins: str = ""  # older records only: the hash of all files under --include-path
+    randomize: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """The canonical content of config.yaml."""
-        return {**asdict(self), "shuffle": list(self.shuffle)}
+        content = {**asdict(self), "shuffle": list(self.shuffle)}
+        if self.randomize:  # runs without it have the identity of older records
+            return {**content, "randomize": list(self.randomize)}
+        del content["randomize"]
+        return content
 
     @property
     def run_id(self) -> str:

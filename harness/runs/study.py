@@ -222,6 +222,7 @@ class Strategy(BaseModel):
     baseline: str
     role: Role = "strategy"
     shuffle: tuple[str, ...] = ()  # modalities whose vectors are permuted over items (a control)
+    randomize: tuple[str, ...] = ()  # whose vectors are random, of the same spectrum
     training: dict[str, Any] = {}  # over the recipe
     recipe: Literal["common", "own"] | None = None  # None: as the study says
     tune: bool = True  # False: not searched, trained with its settings as they are
@@ -231,6 +232,11 @@ class Strategy(BaseModel):
     @classmethod
     def _drawable(cls, space: Any) -> Any:
         return _checked_space(space, keep=True)
+
+    @property
+    def other_vectors(self) -> tuple[str, ...]:
+        """The modalities of which it reads other vectors than its items have: it only measures."""
+        return self.shuffle + self.randomize
 
     @property
     def settings(self) -> dict[str, Any]:

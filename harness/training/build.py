@@ -30,7 +30,7 @@ def build_model(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Baseline
     if spec.baseline not in parts.baselines:
         known = ", ".join(parts.baselines)
         raise UsageError(f"baseline {spec.baseline!r} is not known; known: {known}")
-    items = item_table(store, shuffle=spec.shuffle, seed=spec.seed)
+    items = item_table(store, shuffle=spec.shuffle, randomize=spec.randomize, seed=spec.seed)
     try:
         return parts.baselines[spec.baseline].build(
             schema_of(store), items, spec.settings, parts, spec.seed
@@ -69,6 +69,7 @@ def spec_of(raw: SpecRecord) -> RunSpec:
         tuple(raw.get("shuffle", ())),
         raw["code"],
         raw.get("plugins", ""),
+        tuple(raw.get("randomize", ())),
     )
 
 

@@ -83,6 +83,29 @@ def test_parts_are_swapped_and_the_code_width_varied(parts: Parts) -> None:
     assert names == ["compressor.k 10", "compressor.k 20"]
 
 
+def test_each_modality_is_trained_with_vectors_that_tell_nothing(parts: Parts) -> None:
+    """Through the same baseline, beside what the parent already has replaced."""
+
+    def replaced(bench: Workbench) -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        strategies = each_level(bench, full_plan(bench))
+        return {
+            each.name: (each.strategy.baseline, each.strategy.shuffle, each.strategy.randomize)
+            for each in strategies
+            if each.strategy.other_vectors != bench.parent.other_vectors
+        }
+
+    expected = {}
+    for name in ("text", "image", "audio"):
+        expected[f"mine with {name} of other items"] = ("compressed_fusion", (name,), ())
+        expected[f"mine with random {name}"] = ("compressed_fusion", (), (name,))
+    assert replaced(workbench(parts)) == expected
+    two = workbench(parts, modalities=["text", "image"], shuffle=["text"])
+    assert replaced(two) == {
+        "mine with image of other items": ("compressed_fusion", ("text", "image"), ()),
+        "mine with random image": ("compressed_fusion", ("text",), ("image",)),
+    }
+
+
 def test_what_is_swapped_in(parts: Parts) -> None:
     """Every level of a kind, but the parent's own."""
     factors = [factor for factor in full_plan(workbench(parts)) if factor.kind == "swap"]

@@ -84,3 +84,26 @@ def test_two_modalities_are_shuffled_apart(ragged: PreparedDataset) -> None:
         )
         single = item_table(ragged, shuffle=(name,), seed=4)
         assert torch.equal(both.vectors[name], single.vectors[name])
+
+
+@pytest.mark.parametrize(("name", "column"), [("text", 0), ("image", 1)])
+def test_a_randomized_modality_has_the_spectrum_and_no_content(
+    ragged: PreparedDataset, name: str, column: int
+) -> None:
+    plain, drawn = item_table(ragged), item_table(ragged, randomize=(name,), seed=4)
+    other = {"text": "image", "image": "text"}[name]
+    assert torch.equal(drawn.vectors[other], plain.vectors[other])
+    assert torch.equal(drawn.present, plain.present)
+    having = plain.present[:, column].numpy()
+    before, after = (table.vectors[name].numpy()[having] for table in (plain, drawn))
+    assert drawn.vectors[name].dtype == torch.float32
+    np.testing.assert_allclose(after.mean(0), before.mean(0), atol=1e-5)
+    spectra = [np.sort(np.linalg.eigvalsh(np.cov(rows.T))) for rows in (before, after)]
+    np.testing.assert_allclose(spectra[1], spectra[0], rtol=1e-3, atol=1e-5)
+    assert not np.isclose(before, after, atol=1e-3).all(1).any()
+    assert (drawn.vectors[name].numpy()[~having] == 0).all()
+    assert torch.equal(item_table(ragged).vectors[name], plain.vectors[name])
+    again = item_table(ragged, randomize=(name,), seed=4)
+    assert torch.equal(again.vectors[name], drawn.vectors[name])
+    other_seed = item_table(ragged, randomize=(name,), seed=5)
+    assert not torch.allclose(other_seed.vectors[name], drawn.vectors[name], atol=1e-2)

@@ -114,6 +114,16 @@ def test_a_shuffled_control_takes_its_twins_winner(ragged: PreparedDataset) -> N
     assert {cell.spec.shuffle for cell in cells if cell.strategy == "dealt"} == {("text",)}
 
 
+def test_a_control_with_random_vectors_takes_its_twins_winner(ragged: PreparedDataset) -> None:
+    twin = {**STUDY["strategies"]["new"], "role": "control", "randomize": ["text"]}
+    matrix = with_strategies(ragged, {"drawn": twin})
+    assert matrix.searched_as("drawn") == "new"
+    assert matrix.searched() == ["today", "new"]
+    cells = [c for c in matrix.final({"new": {"token_width": 8}}) if c.strategy == "drawn"]
+    assert {(c.spec.randomize, c.spec.shuffle) for c in cells} == {(("text",), ())}
+    assert {c.spec.settings["token_width"] for c in cells} == {8}
+
+
 def test_searches_are_those_with_a_place_in_the_budget(
     ragged: PreparedDataset, tmp_path: Path
 ) -> None:

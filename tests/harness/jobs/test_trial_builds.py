@@ -72,6 +72,11 @@ def of_modality(name: str, **shares: float) -> dict[str, Any]:
         (of_late(spaec={"token_width": [8, 16]}), "unknown key 'spaec'; did you mean 'space'"),
         (of_late(shufle=["text"]), "unknown key 'shufle'; did you mean 'shuffle'"),
         (of_late(shuffle=["txt"]), "shuffle names 'txt', no modality .*did you mean 'text'"),
+        (of_late(randomize=["txt"]), "randomize names 'txt', no modality .*did you mean 'text'"),
+        (
+            of_late(shuffle=["text", "image"], randomize=["image"]),
+            "strategy 'late': 'image' is named by shuffle and by randomize, expected one",
+        ),
         (of_late(training={"lr": 0.1}), "training key 'lr'; did you mean 'learning_rate'"),
         (of_late(training={"learning_rate": INF}), "training.learning_rate: .*got inf"),
         (of_late(training=of_modality("txt", rate=0.5)), "has no 'txt'; did you mean 'text'"),

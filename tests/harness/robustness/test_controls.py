@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from fusefront.baselines.contract import Baseline, Parts
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.spectrum import same_spectrum
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness import controls as module
 from fusefront.harness.robustness.condition import Hidden
@@ -19,7 +20,6 @@ from fusefront.harness.robustness.controls import (
     control_scores,
     controls_in_words,
     random_vectors,
-    same_spectrum,
 )
 from fusefront.harness.robustness.vectors import (
     changed_vectors,

@@ -86,6 +86,7 @@ def test_a_study_without_a_word_is_measured_and_judged_as_the_pages_say() -> Non
         "baseline": "early_fusion",
         "role": "strategy",
         "shuffle": (),
+        "randomize": (),
         "training": {},
         "recipe": None,
         "tune": True,

@@ -88,6 +88,7 @@ def test_what_is_not_written_has_these_values() -> None:
         "baseline": "x",
         "role": "strategy",
         "shuffle": (),
+        "randomize": (),
         "training": {},
         "recipe": None,
         "tune": True,

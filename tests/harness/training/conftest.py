@@ -84,6 +84,7 @@ def make_cell(ragged: PreparedDataset) -> Callable[..., Cell]:
         with_test: bool = True,
         role: str = "strategy",
         shuffle: tuple[str, ...] = (),
+        randomize: tuple[str, ...] = (),
         **recipe: float,
     ) -> Cell:
         training = Training(epochs=5, batch_rows=64, weight_decay=0.0, learning_rate=0.05)
@@ -95,6 +96,7 @@ def make_cell(ragged: PreparedDataset) -> Callable[..., Cell]:
             {**training.model_dump(mode="json"), **recipe},
             seed,
             shuffle=shuffle,
+            randomize=randomize,
         )
         return Cell(f"my {baseline}", role, spec, with_test)
 

@@ -58,6 +58,31 @@ def test_weights_and_shuffled_vectors_are_drawn_by_the_seed(
     torch.testing.assert_close(table.float(), expected, rtol=1e-3, atol=1e-3)
 
 
+def test_random_vectors_are_drawn_by_the_seed(
+    ragged: PreparedDataset, parts: Parts, make_cell: Any
+) -> None:
+    settings = {"compressor": "none"}
+
+    def state(seed: int, *randomize: str) -> dict[str, torch.Tensor]:
+        spec = make_cell("early_fusion", settings, seed, randomize=randomize).spec
+        return build_model(spec, ragged, parts).state_dict()
+
+    plain, drawn = state(3), state(3, "image")
+    changed = {name for name in plain if not torch.equal(plain[name], drawn[name])}
+    assert len(changed) == 1  # the frozen vectors of the images
+    (table,) = (drawn[name] for name in changed)
+    expected = item_table(ragged, randomize=("image",), seed=3).vectors["image"]
+    torch.testing.assert_close(table.float(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_runs_without_random_vectors_keep_the_identity_of_older_records(make_cell: Any) -> None:
+    plain, drawn = (make_cell(seed=2, randomize=names).spec for names in ((), ("text",)))
+    assert "randomize" not in plain.to_json()
+    assert drawn.to_json() == {**plain.to_json(), "randomize": ["text"]}
+    assert drawn.run_id != plain.run_id
+    assert spec_of(drawn.to_json()) == drawn
+
+
 def test_a_saved_model_comes_back_as_it_was(
     ragged: PreparedDataset, parts: Parts, make_cell: Any, tmp_path: Path
 ) -> None:
