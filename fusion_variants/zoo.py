@@ -17,6 +17,7 @@ from fusefront.fusion_variants.compressors.matryoshka import Matryoshka
 from fusefront.fusion_variants.compressors.none import NoCompression
 from fusefront.fusion_variants.compressors.pca import Pca
 from fusefront.fusion_variants.compressors.pca_joint import JointPca
+from fusefront.fusion_variants.compressors.psrq import ProgressiveCodes
 from fusefront.fusion_variants.compressors.qarm import QarmCodes
 from fusefront.fusion_variants.compressors.random_projection import RandomProjection
 from fusefront.fusion_variants.compressors.rq import ResidualCodes
@@ -96,6 +97,7 @@ COMPRESSORS: dict[str, type[Compressor]] = {
     "matryoshka": Matryoshka,
     "rq": ResidualCodes,
     "qarm": QarmCodes,
+    "psrq": ProgressiveCodes,
     "vq": LearnedCodes,
     "int8": Int8Rows,
     "float16": HalfRows,

@@ -63,7 +63,7 @@ PARADIGMS: dict[str, tuple[tuple[str, ...], str]] = {  # of MMCTR-Bench: models 
     ),
     "CSAQ": (
         ("simtier", "make", "m3srec", "em3"),
-        "QARM's codes are the compressor `qarm`, PSRQ's near `rq`. Its MAKE is `simtier` "
+        "QARM's and PSRQ's codes are the compressors `qarm` and `psrq`. Its MAKE is `simtier` "
         "here, with frozen content and beside an id model; `make` is the paper's two stages",
     ),
     "GFFI": (

@@ -49,14 +49,23 @@ class ResidualCodes(Compressor):
             )
         generator = torch.Generator().manual_seed(seed)
         self.mean.copy_(rows.double().mean(0))
-        rest = rows - self.mean
+        rest = whole = rows - self.mean
         spread = rest.square().sum()
         for level in range(self.levels):
-            self.centres[level] = k_means(rest, self.codes, generator)
-            rest = rest - self.centres[level][nearest(rest, self.centres[level])]
+            query = self.query(rest, whole)
+            self.centres[level] = k_means(query, self.codes, generator)
+            rest = rest - self._step(level, nearest(query, self.centres[level]))
         numbers = self.report(self.transform(rows))
         numbers["explained_variance"] = float(1.0 - rest.square().sum() / spread.clamp_min(1e-12))
         return CompressorReport(numbers)
+
+    def query(self, rest: Tensor, whole: Tensor) -> Tensor:
+        """What a level's centres are near to: what is left [n, D] of the whole [n, D]."""
+        return rest
+
+    def _step(self, level: int, code: Tensor) -> Tensor:
+        """What a level takes away from rows of these codes [n]: [n, D]."""
+        return self.centres[level][code][:, : self.width_in]
 
     def report(self, rows: Tensor) -> dict[str, float]:
         """Use and perplexity of each level's codebook, and the collision rate, of codes
@@ -68,10 +77,11 @@ class ResidualCodes(Compressor):
         return numbers | {"collision_rate": collision_rate(rows)}
 
     def transform(self, rows: Tensor) -> Tensor:
-        rest, codes = rows - self.mean, []
-        for centres in self.centres:
-            codes.append(nearest(rest, centres))
-            rest = rest - centres[codes[-1]]
+        rest = whole = rows - self.mean
+        codes = []
+        for level, centres in enumerate(self.centres):
+            codes.append(nearest(self.query(rest, whole), centres))
+            rest = rest - self._step(level, codes[-1])
         return torch.stack(codes, -1)  # (n, levels) int64
 
     def forward(self, rows: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

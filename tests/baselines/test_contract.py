@@ -131,6 +131,7 @@ def placed(name: str, operator: type[FusionOperator]) -> dict[str, object]:
 COMPRESSED = {
     "rq": {"levels": 2, "codes": 16},
     "qarm": {"levels": 2, "codes": 16},
+    "psrq": {"levels": 2, "codes": 16},
     "vq": {"parts": 2, "codes": 16},
     "matryoshka": {"least": 2},
     "bottleneck_pretrained": {"epochs": 2},

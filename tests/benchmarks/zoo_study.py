@@ -83,7 +83,7 @@ def cases() -> list[tuple[str, str, str, dict[str, object]]]:
         for name in POOLERS
     ]
     rows += [("head", name, "composed", {**AROUND, "head": {"name": name}}) for name in HEADS]
-    few = {"rq": {"codes": 64}, "qarm": {"codes": 64}, "vq": {"codes": 64}}
+    few = {name: {"codes": 64} for name in ("rq", "qarm", "psrq", "vq")}
     rows += [
         (
             "compressor",

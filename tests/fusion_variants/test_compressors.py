@@ -23,6 +23,7 @@ SMALL = {
     "matryoshka": {"k": 8, "least": 2},
     "rq": {"k": 4, "levels": 2, "codes": 16},
     "qarm": {"k": 4, "levels": 2, "codes": 16},
+    "psrq": {"k": 4, "levels": 2, "codes": 16},
     "vq": {"k": 4, "parts": 2, "codes": 16},
     "int8": {},
     "float16": {},
@@ -226,6 +227,60 @@ def test_qarm_codes_are_of_the_direction_and_lie_side_by_side():
     assert x.shape[-1] == compressor.width_out == 8
     assert not compressor(codes, ~present(30))[0].any()
     assert 0.2 < report.numbers["explained_variance"] < 1.0
+
+
+def test_psrq_codes_are_nearest_to_what_is_left_and_to_what_was_said():
+    torch.manual_seed(1)
+    compressor = COMPRESSORS["psrq"](WIDTH, k=3, levels=3, codes=8)
+    report = compressor.fit(rows(), 0)
+    data = rows(30, seed=4)
+    codes = compressor.transform(data)
+    centres, left = compressor.centres.double().numpy(), 0.0
+    for row, code in zip(data.double().numpy(), codes.tolist(), strict=True):
+        rest = row - compressor.mean.double().numpy()
+        whole = rest
+        for level in range(3):
+            both = np.concatenate([rest, whole - rest])
+            distance = [float(((both - centre) ** 2).sum()) for centre in centres[level]]
+            assert code[level] == int(np.argmin(distance))
+            rest = rest - centres[level][code[level]][:WIDTH]
+    table = compressor.table.weight.detach()
+    expected = [torch.cat([table[a], table[8 + b], table[16 + c]]) for a, b, c in codes.tolist()]
+    x, _ = compressor(codes, present(30))
+    torch.testing.assert_close(x.detach(), torch.stack(expected))
+    assert x.shape[-1] == compressor.width_out == 9
+    assert not compressor(codes, ~present(30))[0].any()
+    for row, code in zip(rows().double().numpy(), compressor.transform(rows()), strict=True):
+        rest = row - compressor.mean.double().numpy()
+        for level in range(3):
+            rest = rest - centres[level][code[level]][:WIDTH]
+        left += float((rest**2).sum())
+    spread = float(((rows().double() - rows().double().mean(0)) ** 2).sum())
+    assert report.numbers["explained_variance"] == pytest.approx(1.0 - left / spread, rel=1e-4)
+
+
+def test_a_later_code_of_psrq_still_tells_what_the_item_is():
+    """Planted: eight far groups, within each the same two shifts. A shift of `rq` is of any group,
+    its second code knows the shift alone; that of `psrq` knows the group."""
+    generator = torch.Generator().manual_seed(2)
+    centre = 4.0 * torch.randn(8, WIDTH, generator=generator)
+    shift = torch.randn(2, WIDTH, generator=generator)
+    group, kind = (torch.randint(0, n, (600,), generator=generator) for n in (8, 2))
+    data = centre[group] + shift[kind] + 0.05 * torch.randn(600, WIDTH, generator=generator)
+
+    def known(name, truth):
+        """Share of items whose group or shift is the most frequent one of their last code."""
+        compressor = COMPRESSORS[name](WIDTH, k=4, levels=2, codes=8)
+        compressor.fit(data, 0)
+        code = compressor.transform(data)[:, -1]
+        table = torch.zeros(8, int(truth.max()) + 1).index_put_(
+            (code, truth), torch.ones(600), accumulate=True
+        )
+        return float(table.max(1).values.sum()) / 600
+
+    assert known("psrq", group) > 0.9
+    assert known("rq", group) < 0.5
+    assert known("rq", kind) > 0.9
 
 
 def test_more_rq_levels_leave_less():
