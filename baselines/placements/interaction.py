@@ -66,23 +66,23 @@ class InteractionPlacement(nn.Module):
             pooled = select(pooled, rows)
         pieces = features(target, pooled, self.products)
         if self.operator is None:
-            return torch.cat(pieces, -1), no_loss(target)
+            return torch.cat(pieces, 1), no_loss(target)
         some = any_history(masks, request)  # [R, 1, S]
         there = self._present(request.candidates.present, some if pooled is not None else None)
         there = select(there, rows)
-        product = pieces[2] if len(pieces) > 2 else None
+        product = pieces[2] if self.products and pooled is not None else None
         fields = target if pooled is None else self._fields(target, pooled, product)
-        fields = torch.unflatten(normed(self.norm, fields), -1, (there.shape[-1], -1))
+        fields = torch.unflatten(normed(self.norm, fields), 1, (there.shape[1], -1))
         fused = self.operator(fields, there, None)
         crossed = fused.tokens.flatten(-2)
-        return torch.cat([*pieces, crossed], -1) if self.skip else crossed, fused.loss
+        return torch.cat([*pieces, crossed], 1) if self.skip else crossed, fused.loss
 
     def _fields(self, target: Tensor, pooled: Tensor, product: Tensor | None) -> Tensor:
         """The operator's slots [N, fields * d]."""
         if self.fields == "pair":
-            return torch.cat([pooled, target], -1)
+            return torch.cat([pooled, target], 1)
         product = pooled * target if product is None else product
-        return product if self.fields == "product" else torch.cat([pooled, target, product], -1)
+        return product if self.fields == "product" else torch.cat([pooled, target, product], 1)
 
     def _present(self, there: Tensor, some: Tensor | None) -> Tensor:
         """Presence of the operator's slots [R, K, fields]: of target [R, K, S] and history

@@ -48,7 +48,7 @@ class ItemPlacement(nn.Module):
         code = self.streams.candidate([vector])
         if query is None:
             return self._pooled(vector, present), Rows(code, present), loss
-        return Rows(x.flatten(-2), present), Rows(torch.cat([code, query], -1), present), loss
+        return Rows(x.flatten(-2), present), Rows(torch.cat([code, query], 1), present), loss
 
     def history(self, x: Tensor, present: Tensor) -> Rows:
         """Tokens [P, S, d], presence [P, S] to the code of a history's entries."""
@@ -108,5 +108,5 @@ class ItemPlacement(nn.Module):
 
 
 def mean_token(x: Tensor, present: Tensor) -> Tensor:
-    """What a candidate asks with: the mean of its present tokens, [..., S, d] to [..., d]."""
-    return x.sum(-2) / present.sum(-1, keepdim=True).clamp(min=1)
+    """What a candidate asks with: the mean of its present tokens, [U, S, d] to [U, d]."""
+    return x.sum(1) / present.sum(1, keepdim=True).clamp(min=1)

@@ -59,7 +59,7 @@ class LogitPlacement(nn.Module):
         masks = masks_by_stream(request)
         pooled = self.streams.pool(queries, request.history.values, masks, request.packed)
         pieces = [
-            torch.unflatten(select(piece, rows), -1, (len(self.towers), -1))
+            torch.unflatten(select(piece, rows), 1, (len(self.towers), -1))
             for piece in features(target, pooled, self.products)
         ]
         return torch.cat(pieces, -1)

@@ -49,7 +49,7 @@ class PooledPlacement(nn.Module):
         slots = x.unbind(-2)
         queries = self.streams.candidate(slots)[..., sum(self.streams.widths) :]
         code = [vector, queries] if query is None else [vector, query, queries]
-        return self.history(x, present), Rows(torch.cat(code, -1), present), loss
+        return self.history(x, present), Rows(torch.cat(code, 1), present), loss
 
     def history(self, x: Tensor, present: Tensor) -> Rows:
         """Tokens [P, S, d], presence [P, S] to the code of a history's entries."""
@@ -69,4 +69,4 @@ class PooledPlacement(nn.Module):
         some = select(any_history(masks, request).expand(-1, target.shape[1], -1), rows)
         query = None if query is None else select(query, rows)
         fused, loss = fuse(self.operator, x, some, query)
-        return torch.cat(features(select(target, rows), fused, self.products), -1), loss
+        return torch.cat(features(select(target, rows), fused, self.products), 1), loss

@@ -49,7 +49,7 @@ class Streams(nn.Module):
         kinds = {(type(pooler), pooler.width) for pooler in self.poolers}
         able = self.has_history and hasattr(self.poolers[0], "pool_streams")
         self.together = able and len(kinds) == 1 and not per_candidate
-        probe = [torch.zeros(1, width) for width in self.widths]
+        probe = [torch.zeros(width) for width in self.widths]
         with torch.no_grad():
             self.history_widths = [
                 _width(pooler.prepare_history(x)) for pooler, x in self._with(probe)
@@ -112,15 +112,15 @@ class Streams(nn.Module):
             masks = packed.mask.unsqueeze(-1) & at(present, packed.place)
             grid = first.pool_streams(packed.grid(queries), at(history, packed.place), masks)  # type: ignore[operator]
             return at(grid.flatten(0, 1), packed.rows)
-        parts = torch.split(queries, self.query_widths, -1)
-        codes = torch.split(history, self.history_widths, -1)
-        each = zip(self.poolers, parts, codes, present.unbind(-1), strict=True)
+        parts = torch.split(queries, self.query_widths, 1)
+        codes = torch.split(history, self.history_widths, 1)
+        each = zip(self.poolers, parts, codes, present.unbind(1), strict=True)
         return torch.cat(
             [
                 pool_packed(pooler, query, code, packed.of(there))  # type: ignore[arg-type]
                 for pooler, query, code, there in each
             ],
-            -1,
+            1,
         )
 
 

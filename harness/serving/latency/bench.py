@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -83,7 +84,7 @@ def warm(
     first: dict[str, float] = {}
     speed: dict[SubjectKey, float] = {}
     for session, members in sessions.items():
-        each = max(20, -(-requests // len(members)))
+        each = max(20, ceil(requests / len(members)))
         for entry in members:
             times = warm_up(entry.subject, 5 if entry.subject.pause_s > 0 else each) / 1e6
             first.setdefault(session, float(times[0]))

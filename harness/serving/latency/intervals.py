@@ -55,9 +55,10 @@ def quantile_interval(
 
 def _inflation(share: Floats) -> float:
     """sqrt((1 + r) / (1 - r)), where r is the lag-1 correlation over rounds, clipped to [0, .8]."""
+    if share.min() == share.max():
+        return 1.0  # the rounding error of their mean is no correlation
     centered = share - share.mean()
-    total = float((centered**2).sum())
-    r = float((centered[1:] * centered[:-1]).sum()) / total if total > 0 else 0.0
+    r = float((centered[1:] * centered[:-1]).sum() / (centered**2).sum())
     r = min(max(r, 0.0), 0.8)
     return float(((1 + r) / (1 - r)) ** 0.5)
 

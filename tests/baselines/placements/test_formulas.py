@@ -11,21 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusefront.baselines.contract import Context, Request, Rows, gather
+from fusefront.baselines.contract import Events, gather
 from fusefront.baselines.heads.norm import affine
-from fusefront.baselines.packed import Packed
-from fusefront.baselines.placements.stream import (
-    Streams,
-    any_history,
-    features,
-    features_width,
-    fuse,
-    masks_by_stream,
-    select,
-    spread,
-    tokens_out,
-)
-from fusefront.baselines.poolers.mean import MeanPooler
 
 SMALL = {"token_width": 6, "id_width": 3, "side_width": 2, "head": {"name": "mlp", "hidden": (5,)}}
 SMALL |= {"compressor": {"name": "pca", "k": 5}, "context_width": 2}
@@ -35,6 +22,7 @@ CASES = {
     "item, no operator": {"operator": "none", "products": False},
     "item, no pooler": {"operator": "concat", "pooler": "none"},
     "item, no context": {"operator": "sum", "context_width": 0},
+    "item, din": {"operator": "concat", "pooler": "din"},
     "item, target-aware": {"operator": "film", "conditioning": "target_aware"},
     "item, target-aware gate": {
         "operator": "scalar_gate",
@@ -243,21 +231,34 @@ def logit_of(model, row):
     return logit
 
 
-@pytest.mark.parametrize("rows", [True, False])
+def with_events(batch):
+    """Histories of events, one an item, that stand in another order than the items."""
+    count = len(batch.items)
+    item = torch.cat([torch.zeros(1, dtype=torch.long), torch.arange(count - 1, 0, -1)])
+    place = item.argsort()[batch.history]
+    return batch._replace(events=Events(item, torch.zeros(count, dtype=torch.long), place))
+
+
+@pytest.mark.parametrize("way", ["rows", "padded", "packed", "events"])
 @pytest.mark.parametrize("name", CASES)
-def test_logits_are_those_of_a_loop_over_the_rows(scene, name, rows):
+def test_logits_are_those_of_a_loop_over_the_rows(scene, name, way):
+    """Of real rows, of all of the grid, and packed by item codes or by a code for each event."""
     model = seasoned(scene.build("composed", SMALL | CASES[name]))
     batch = scene.batch
     with torch.no_grad():
+        expected = [logit_of(model, row) for row in rows_of(model, scene).values()]
         codes = model.encode_items(torch.arange(scene.schema.items + 1))
-        request = gather(codes, batch, batch.items)
-        scored = model.score(request, batch.rows if rows else None)
-        for (r, k), row in rows_of(model, scene).items():
-            torch.testing.assert_close(
-                scored.logits[r, k], logit_of(model, row), rtol=1e-8, atol=1e-10
-            )
-    if rows:
-        assert not scored.logits[~batch.candidate_mask].any()
+        if way == "events":
+            batch = with_events(batch)
+            logits = model.score_rows(model.encode_batch(batch)[0], batch)[0]
+        elif way == "packed":
+            logits = model.score_rows(codes, batch, batch.items)[0]
+        else:
+            request = gather(codes, batch, batch.items)
+            grid = model.score(request, batch.rows if way == "rows" else None).logits
+            assert way == "padded" or not grid[~batch.candidate_mask].any()
+            logits = grid.flatten()[batch.rows]
+    torch.testing.assert_close(logits, torch.stack(expected), rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -307,79 +308,3 @@ def test_an_item_that_holds_nothing_is_no_history(scene):
         codes = model.encode_items(torch.arange(scene.schema.items + 1))
         long, right = (model.score(gather(codes, b, b.items)).logits for b in (batch, short))
     torch.testing.assert_close(long, right, rtol=1e-12, atol=1e-12)
-
-
-# the parts of all placements
-
-
-def test_features_hold_a_product_where_the_widths_agree():
-    target, pooled = torch.tensor([[2.0, 3.0]]), torch.tensor([[5.0, 7.0]])
-    assert [x.tolist() for x in features(target, pooled, True)] == [[[5, 7]], [[2, 3]], [[10, 21]]]
-    assert [x.tolist() for x in features(target, pooled, False)] == [[[5, 7]], [[2, 3]]]
-    assert [x.tolist() for x in features(target, None, True)] == [[[2, 3]]]
-    wide = torch.ones(1, 3)
-    assert len(features(target, wide, True)) == 2
-    for products in (True, False):
-        for other in (None, pooled, wide):
-            width = sum(x.shape[-1] for x in features(target, other, products))
-            assert (
-                features_width([1, 1], [] if other is None else [other.shape[-1]], products)
-                == width
-            )
-
-
-def test_rows_are_selected_and_spread_back():
-    x = torch.arange(12.0).view(2, 3, 2)
-    rows = torch.tensor([0, 4, 5])
-    assert select(x, rows).tolist() == [[0, 1], [8, 9], [10, 11]]
-    assert select(x, None).tolist() == x.flatten(0, 1).tolist()
-    assert spread(torch.tensor([7.0, 8.0, 9.0]), rows, x).tolist() == [[7, 0, 0], [0, 8, 9]]
-    assert spread(torch.arange(6.0), None, x).tolist() == [[0, 1, 2], [3, 4, 5]]
-
-
-def test_masks_are_those_of_streams_and_tell_who_has_a_history():
-    mask = torch.tensor([[True, True, False], [False, False, False]])
-    present = torch.tensor([[[1, 0], [1, 0], [1, 1]], [[1, 1], [1, 1], [1, 1]]]).bool()
-    nothing = Context(torch.zeros(2, 0).long(), torch.zeros(2, 0))
-    candidates = Rows(torch.zeros(2, 1, 1), torch.ones(2, 1, 1).bool())
-    history = Rows(torch.zeros(2, 3, 1), present)
-    request = Request(history, mask, candidates, nothing, nothing)
-    masks = masks_by_stream(request)
-    assert masks.int().tolist() == [[[1, 0], [1, 0], [0, 0]], [[0, 0], [0, 0], [0, 0]]]
-    assert any_history(masks, request).tolist() == [[[True, False]], [[False, False]]]
-    codes = Rows(torch.zeros(6, 1), present.flatten(0, 1))
-    packed = Packed(torch.arange(6).view(2, 3), mask, torch.tensor([1, 0]), 1)
-    request = Request(codes, mask, candidates, nothing, nothing, packed)
-    assert torch.equal(masks_by_stream(request), codes.present)
-    some = any_history(masks_by_stream(request), request)
-    assert some.tolist() == [[[False, False]], [[True, False]]]
-
-
-def test_without_an_operator_slots_stand_side_by_side():
-    x = torch.arange(12.0).view(2, 3, 2)
-    vector, loss = fuse(None, x, torch.ones(2, 3, dtype=torch.bool))
-    assert vector.tolist() == x.flatten(1).tolist()
-    assert (float(loss), loss.shape) == (0, ())
-    assert tokens_out(None, 3) == 3
-
-
-def test_streams_of_unequal_poolers_are_pooled_one_by_one():
-    """Streams of widths 2 and 3: codes and queries are split where each begins."""
-    streams = Streams([2, 3], MeanPooler)
-    assert streams.together is False
-    assert (streams.history_widths, streams.query_widths) == ([2, 3], [0, 0])
-    assert (streams.query_width, streams.pooled_widths) == (0, [2, 3])
-    history = [torch.randn(4, 2), torch.randn(4, 3)]
-    code = streams.history(history)
-    assert torch.equal(code, torch.cat(history, -1))
-    target, queries = streams.split(streams.candidate([x[:1] for x in history])[None])
-    assert torch.equal(target[0, 0], code[0])
-    masks = torch.tensor([[[1, 0], [1, 1], [0, 1], [0, 0]]]).bool()
-    pooled = streams.pool(queries, code[None], masks)
-    expected = torch.cat([history[0][:2].mean(0), history[1][1:3].mean(0)])
-    torch.testing.assert_close(pooled[0, 0], expected)
-    bare = Streams([2, 3], None)
-    assert bare.pool(queries, code[None], masks) is None
-    assert bare.history(history).shape == (4, 0)
-    assert torch.equal(bare.split(code[None])[0], code[None])
-    assert bare.split(code[None])[1].shape == (1, 4, 0)

@@ -1,5 +1,7 @@
 """Intervals, floor and smallest differences on planted arrays; no clock is read."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -15,15 +17,15 @@ from fusefront.harness.serving.latency.intervals import (
 
 
 def _woodruff_by_hand(rounds: list[np.ndarray], p: float) -> tuple[float, float, float]:
-    """The reference's formula, spelled out with loops."""
+    """The reference's formula, spelled out with loops; shares are exact fractions."""
     everything = sorted(float(x) for r in rounds for x in r)
     value = float(np.percentile(everything, 100 * p))
-    shares = [sum(x <= value for x in r) / len(r) for r in rounds]
+    shares = [Fraction(sum(bool(x <= value) for x in r), len(r)) for r in rounds]
     mean = sum(shares) / len(shares)
     top = sum((a - mean) * (b - mean) for a, b in zip(shares[1:], shares[:-1], strict=True))
     bottom = sum((a - mean) ** 2 for a in shares)
-    r = min(max(top / bottom, 0.0), 0.8) if bottom else 0.0
-    sd = (bottom / (len(shares) - 1)) ** 0.5
+    r = min(max(float(top / bottom), 0.0), 0.8) if bottom else 0.0
+    sd = float(bottom / (len(shares) - 1)) ** 0.5
     se = max(sd / len(shares) ** 0.5, (p * (1 - p) / len(everything)) ** 0.5)
     se *= ((1 + r) / (1 - r)) ** 0.5
     t = stats.t.ppf(0.975, len(shares) - 1)
@@ -174,3 +176,69 @@ def test_smallest_difference_is_found_four_times_out_of_five():
 def test_smallest_difference_is_never_below_the_floor():
     twins = Difference(-0.003, 0.010, 0.005, 20)
     assert smallest_difference([1e-6], 20, twins) == pytest.approx(0.013, rel=1e-3)
+
+
+@pytest.mark.parametrize("rounds", [3, 8])
+@pytest.mark.parametrize("half", [0.0, 0.9])
+@pytest.mark.parametrize("power", [None, 0.9])
+def test_smallest_difference_is_the_bar_and_what_power_adds(rounds, half, power):
+    """By hand, where t of few rounds is far from a normal's: the typical error is the median."""
+    twins = Difference(-0.03, half, half / 4, rounds)
+    free = rounds - 1
+    bar = 0.03 + max(half, stats.t.ppf(0.975, free) * 0.02)
+    expected = bar + stats.t.ppf(power or 0.8, free) * 0.02
+    options = {} if power is None else {"power": power}
+    errors = [0.5, 0.01, 0.02]
+    assert smallest_difference(errors, rounds, twins, **options) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_two_rounds_are_enough_for_an_interval(level):
+    result = difference([0.3, 0.1], [0.1, 0.2], level)
+    oracle = stats.ttest_rel([0.3, 0.1], [0.1, 0.2]).confidence_interval(level)
+    assert (result.low, result.high) == pytest.approx((oracle.low, oracle.high))
+    assert result.error == pytest.approx(np.std([0.2, -0.1], ddof=1) / np.sqrt(2))
+    assert result.rounds == 2
+    assert quantile_interval([[1.0, 3.0], [2.0, 5.0]], 0.5, level).value == 2.5
+
+
+def test_neighbouring_rounds_alike_widen_the_interval_by_a_correlation_up_to_eight_tenths():
+    """Against the formula by hand: rounds in two long runs, in turns, in pairs, and all alike."""
+    for shape in ([0] * 10 + [1] * 10, [0, 1] * 10, [0, 0, 1, 1] * 5, [0] * 20, [0] * 5):
+        rounds = [np.arange(1.0, 8.0) + 2.0 * at for at in shape]
+        rounds = [np.concatenate([part, [9.0] * 3]) for part in rounds]
+        result = quantile_interval(rounds, 0.5)
+        assert result[:3] == pytest.approx(_woodruff_by_hand(rounds, 0.5), rel=1e-9)
+
+
+@pytest.mark.parametrize("groups", [5, 10, 20, 30])
+def test_rounds_with_the_same_share_have_no_correlation(groups):
+    """The mean of equal shares may be off in its last digit, which is none, either."""
+    for below in range(1, 100):
+        rounds = [np.repeat([1.0, 3.0], [below, 100 - below])] * groups
+        value, low, high, _ = quantile_interval(rounds, below / 200)
+        error = (below / 200 * (1 - below / 200) / (100 * groups)) ** 0.5
+        reach = stats.t.ppf(0.975, groups - 1) * error / (below / 200 * (1 - below / 200))
+        center = np.log(below / (200 - below))
+        ends = [100 / (1 + np.exp(-(center + by))) for by in (-reach, reach)]
+        assert value == 1.0
+        assert (low, high) == pytest.approx(tuple(np.percentile(rounds, ends)))
+
+
+def test_an_upper_end_is_open_above_the_last_but_one_sample():
+    """Of samples 0, 1, ... the end itself says between which two it lies."""
+    results = set()
+    for count in range(4, 40):
+        for p in (0.5, 0.8, 0.9, 0.95):
+            samples = np.arange(2.0 * count)
+            result = quantile_interval([samples[::2], samples[1::2]], p)
+            assert result.at_least == (result.high > 2 * count - 2)
+            results.add(result.at_least)
+    assert results == {True, False}
+
+
+def test_a_difference_at_the_bar_is_none():
+    change = Difference(0.75, 0.25, 0.125, 20)
+    for twins in (Difference(0.5, 0.25, 0.125, 20), Difference(-0.5, 0.125, 0.0625, 20)):
+        assert not beyond_floor(change, twins)
+        assert beyond_floor(change._replace(mean=-0.7500001), twins)

@@ -123,6 +123,10 @@ def test_an_open_end_or_too_few_requests_have_no_width() -> None:
             ["equal sessions differ by a factor of up to 1.6 at p50"],
         ),
         ({"floor_p99": math.log(2.0)}, []),
+        (
+            {"floor_p99": math.log(2.02)},
+            ["equal sessions differ by a factor of up to 2.02 at p99"],
+        ),
         ({"floor_p99": 7.8}, ["equal sessions differ by a factor of up to 2.44e+03 at p99"]),
         ({"floor_p99": 1e4}, ["equal sessions differ by a factor of up to 1e+06 at p99"]),
         ({"floor_p99": None, "floor_p50": None}, []),

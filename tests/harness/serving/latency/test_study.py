@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -15,13 +14,12 @@ from fusefront.datasets.synthetic.write import write_world
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
-from fusefront.harness.runs.store import RunEntry, find_study
+from fusefront.harness.runs.store import find_study
 from fusefront.harness.serving.latency import backends as backends_module
 from fusefront.harness.serving.latency import scenarios
-from fusefront.harness.serving.latency import study as study_module
 from fusefront.harness.serving.latency.session import DISCARD, SAMPLES, VISITS
 from fusefront.harness.serving.latency.show import bench_parts
-from fusefront.harness.serving.latency.study import BenchOptions, bench_study, chosen_runs
+from fusefront.harness.serving.latency.study import BenchOptions, bench_study
 from fusefront.harness.training.run import run
 
 STRATEGIES = ("early_fusion", "compressed_fusion", "popularity")
@@ -318,30 +316,3 @@ def test_an_own_backend_that_cannot_run_here_is_left_out(measured, tmp_path):
     result = bench_study(folder, options=options, tell=messages.append)
     assert {row["backend"] for row in result.rows} == {"onnx"}
     assert "no such chip; left out" in messages
-
-
-def test_the_first_whole_run_of_each_strategy_is_measured(tmp_path, monkeypatch):
-    def entry(strategy, seed, state, damage=""):
-        path = tmp_path / f"{strategy}-{seed}"
-        (path / "model").mkdir(parents=True)
-        (path / "model" / "weights.safetensors").write_bytes(b"")
-        return RunEntry(path.name, strategy, strategy, "strategy", seed, state, path, {}, damage)
-
-    broken = ["b-0", "a-2", "d-0"]
-    monkeypatch.setattr(
-        study_module, "damage", lambda path, *_: f"{path.name} is broken" * (path.name in broken)
-    )
-    entries = [
-        entry("a", 0, "failed"),
-        entry("a", 1, "completed"),
-        entry("a", 2, "completed"),  # one is enough: nobody looks at it
-        entry("b", 0, "completed"),
-        entry("b", 1, "completed"),
-        entry("c", 0, "damaged", "c-0 has no record"),
-        entry("d", 0, "running"),
-    ]
-    messages = []
-    folder = SimpleNamespace(name="shop", entries=lambda **_: entries)
-    runs = chosen_runs(folder, messages.append)
-    assert [run.run_id for run in runs] == ["a-1", "b-1"]
-    assert messages == ["left out: b-0 is broken", "left out: c-0 has no record"]
