@@ -4,7 +4,7 @@ first."""
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from fusefront.harness.ablation.plan import AblatedStrategy, Factor, Workbench, short, together
+from fusefront.harness.ablation.plan import AblatedStrategy, Factor, Workbench, together
 from fusefront.harness.runs.files import digest
 
 
@@ -54,7 +54,7 @@ def build_path(workbench: Workbench, factors: Sequence[Factor]) -> BuildPath:
             continue
         before = content
         names = ", ".join(factor.name for factor in out)
-        name = short(f"{workbench.of} without {names}")
+        name = workbench.name(f"without {names}")
         strategies.insert(0, AblatedStrategy(name, "path", names, strategy, tuple(change)))
         parts.insert(0, " + ".join(waiting))
         waiting = []

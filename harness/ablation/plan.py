@@ -65,16 +65,29 @@ class Workbench:
     resolved: Mapping[str, Any]
     schema: Schema
     parts: Parts
+    retuned: bool = False  # whether what is built here is searched again
 
     @classmethod
     def open(
-        cls, of: str, parent: Strategy, schema: Schema, parts: Parts, fitted: Change | None = None
+        cls,
+        of: str,
+        parent: Strategy,
+        schema: Schema,
+        parts: Parts,
+        fitted: Change | None = None,
+        *,
+        retuned: bool = False,
     ) -> "Workbench":
         """Resolve the parent; `fitted` are its settings with the parameters its search chose, if it
         was searched."""
         settings = parent.settings if fitted is None else dict(fitted)
-        baseline = parts.baselines[parent.baseline]
-        return cls(of, parent, asdict(baseline.check(schema, settings, parts)), schema, parts)
+        resolved = asdict(parts.baselines[parent.baseline].check(schema, settings, parts))
+        return cls(of, parent, resolved, schema, parts, retuned)
+
+    def name(self, words: str) -> str:
+        """The name of a strategy that differs from the parent by `words`; one that is searched
+        again has other runs than a frozen one, and another name."""
+        return short(f"{self.of} {words}{', tuned again' if self.retuned else ''}")
 
     @property
     def modalities(self) -> list[str]:
@@ -162,7 +175,7 @@ def each_level(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrat
             settings.add(content)
             strategies.append(
                 AblatedStrategy(
-                    _name(bench.of, factor, level),
+                    bench.name(_word(factor, level)),
                     factor.kind,
                     level.word,
                     strategy,
@@ -202,7 +215,7 @@ def every_combination(
         words = [_word(factor, level) for factor, level in pairs if level is not own]
         cells.append(
             AblatedStrategy(
-                short(f"{bench.of} {', '.join(words)}"),
+                bench.name(", ".join(words)),
                 "cell",
                 ", ".join(words),
                 strategy,
@@ -262,10 +275,6 @@ def is_same(value: Any, plainer: Any) -> bool:
     if isinstance(value, Mapping):
         return bool(value["name"] == ("none" if plainer is None else plainer["name"]))
     return bool(value == plainer)
-
-
-def _name(of: str, factor: Factor, level: Level) -> str:
-    return short(f"{of} {_word(factor, level)}")
 
 
 def _word(factor: Factor, level: Level) -> str:

@@ -1,8 +1,7 @@
 """The strategies and runs of an ablation, and which of them are recorded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
@@ -37,14 +36,11 @@ class Planned:
     workbench: Workbench
     params: Mapping[str, Json]  # the winner's
     retuned: bool = False  # every removal is searched with the study's budget
+    winners: dict[str, Mapping[str, Json]] = field(default_factory=dict)  # of finished searches
 
-    def cells_of(
-        self,
-        strategies: Sequence[AblatedStrategy],
-        winners: Mapping[str, Mapping[str, Json]] | None = None,
-    ) -> list[Cell]:
-        """The cells of the strategies at every seed, with the parent's winning parameters as far as
-        they still apply, or with `winners` of their own."""
+    def cells_of(self, strategies: Sequence[AblatedStrategy]) -> list[Cell]:
+        """The cells of the strategies at every seed, with the parameters of their own winners, or
+        the parent's as far as they still apply."""
         plan = self.plan
         strategies_by_name = {each.name: each.strategy for each in strategies}
         wider = StudyPlan(
@@ -52,14 +48,13 @@ class Planned:
         )
         own = {each.name: applicable(self.params, each) for each in strategies}
         return [
-            wider.cell(each.name, (winners or {}).get(each.name, own[each.name]), seed)
+            wider.cell(each.name, self.winners.get(each.name, own[each.name]), seed)
             for each in strategies
             for seed in plan.study.seeds
         ]
 
-    def retuning(self) -> tuple[StudyPlan, Room]:
-        """A study whose strategies are the removals, each searched with the study's budget, and its
-        folder.
+    def retuning(self, strategies: Sequence[AblatedStrategy]) -> tuple[StudyPlan, Room]:
+        """A study of `strategies`, each searched with the study's budget, and its folder.
 
         Raises:
             UsageError: the study has no budget to search with.
@@ -70,21 +65,35 @@ class Planned:
                 f"study {study.name!r} has tuning.trials 0, so there is no budget to tune again "
                 "with; give trials, or leave --retune out"
             )
-        strategies = {each.name: each.strategy for each in self.removed}
+        searched = {each.name: each.strategy for each in strategies}
         parent = {self.workbench.of: self.plan.strategies[self.workbench.of]}
-        plan = StudyPlan(study, self.plan.store, {**parent, **strategies}, self.plan.parts)
+        plan = StudyPlan(study, self.plan.store, {**parent, **searched}, self.plan.parts)
         plan = replace(plan, unfit=check_spaces(plan, ()))
         folder = self.room.folder / record_name(self.workbench.of, self.name).removesuffix(".json")
         room = replace(self.room, folder=folder)
-        return replace(plan, strategies=strategies), room
+        return replace(plan, strategies=searched), room
 
-    def lacking_trials(self) -> int:
-        """How many trials a re-tuned ablation still has to train."""
+    def _recall(self, strategies: Sequence[AblatedStrategy]) -> dict[str, set[str]]:
+        """Learn the winners of finished searches; of the others a word for each trial that
+        lacks."""
+        lacking: dict[str, set[str]] = {}
         if not self.retuned:
-            return 0
-        plan, room = self.retuning()
-        searches = plan.searches(room.folder)
-        return sum(s.record(n) is None for s in searches for n in range(s.trials))
+            return lacking
+        plan, room = self.retuning(strategies)
+        for search in plan.searches(room.folder):
+            name = search.strategy
+            search.examine()
+            if search.unsound:
+                winner = search.frozen()
+            elif search.finished:
+                winner = search.freeze()
+            else:
+                trials = [n for n in range(search.trials) if search.record(n) is None]
+                lacking[name] = {f"{name} trial {n}" for n in trials}
+                continue
+            if winner is not None:
+                self.winners[name] = dict(winner["params"])
+        return lacking
 
     @property
     def name(self) -> str:
@@ -93,7 +102,7 @@ class Planned:
             return self.designed.name
         return "retuned" if self.designed.name == "minimal" else f"{self.designed.name}-retuned"
 
-    @cached_property
+    @property
     def cells(self) -> list[Cell]:
         """The cells of the removals."""
         return self.cells_of(self.removed)
@@ -104,20 +113,29 @@ class Planned:
         of = self.workbench.of
         return [self.plan.cell(of, self.params, seed) for seed in self.plan.study.seeds]
 
-    def lacking(self, cells: Sequence[Cell]) -> set[str]:
-        """The run ids of the cells that have no run, intact or damaged."""
-        return {cell.spec.run_id for cell in cells if not self._on_record(cell)}
+    def lacking(self, strategies: Sequence[AblatedStrategy]) -> set[str]:
+        """A word for each training that the strategies lack: the ids of runs that are not there,
+        intact or damaged; of an unfinished search its trials, and a run at each seed."""
+        searching = self._recall(strategies)
+        lacking: set[str] = set()
+        for each in strategies:
+            if trials := searching.get(each.name):
+                seeds = self.plan.study.seeds
+                lacking |= trials | {f"{each.name} seed {seed}" for seed in seeds}
+            else:
+                cells = [cell for cell in self.cells_of([each]) if not self._on_record(cell)]
+                lacking |= {cell.spec.run_id for cell in cells}
+        return lacking
 
     def matrix(self) -> list[PlannedRemoval]:
         """One row a removal: what is left out, its seeds, and how many trainings are missing."""
-        missing = [c.strategy for c in self.cells if not self._on_record(c)]
         return [
             {
                 "strategy": removal.name,
                 "kind": removal.kind,
                 "without": removal.without,
                 "seeds": len(self.plan.study.seeds),
-                "to_train": missing.count(removal.name),
+                "to_train": len(self.lacking([removal])),
             }
             for removal in self.removed
         ]
@@ -126,7 +144,7 @@ class Planned:
         """The cost and the resolution; reads validation only."""
         folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
         jobs = self.room.workers.jobs
-        trainings = len(self.lacking(self.cells)) + self.lacking_trials()
+        trainings = len(self.lacking(self.removed))
         return forecast(folder, of, self.name, trainings, len(self.removed), jobs, path)
 
     def _on_record(self, cell: Cell) -> bool:
@@ -172,7 +190,8 @@ def plan_ablation(
     parent = parent.model_copy(update={"recipe": recipe})
     params = _winner(plan, room, of)
     fitted, _ = apply(params, parent.settings, parent.training)  # levels are beside these
-    workbench = Workbench.open(of, parent, schema_of(plan.store), plan.parts, fitted)
+    schema = schema_of(plan.store)
+    workbench = Workbench.open(of, parent, schema, plan.parts, fitted, retuned=retuned)
     designed = design_of(design, workbench)
     return Planned(plan, room, designed.strategies(workbench), designed, workbench, params, retuned)
 

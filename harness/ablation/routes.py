@@ -13,7 +13,6 @@ from fusefront.harness.ablation.plan import (
     AblatedStrategy,
     Factor,
     Workbench,
-    short,
     together,
 )
 from fusefront.harness.ablation.planned import Planned
@@ -71,27 +70,26 @@ def crossed_path(planned: Planned) -> BuildPath:
 
 def path_runs(planned: Planned, *, greedy: bool) -> PathRuns:
     """What `ordered_path` or `trained_path` would train beside the plan's own runs, as far as the
-    runs on record tell; a plan that crosses its parts, or tunes them again, trains none."""
-    factors, seeds = _factors(planned), len(planned.plan.study.seeds)
-    if len(factors) < 2 or planned.designed.crossed or planned.retuned:
+    runs on record tell, trials included; a plan that crosses its parts trains none."""
+    factors, study = _factors(planned), planned.plan.study
+    if len(factors) < 2 or planned.designed.crossed:
         return NO_PATH
-    own = planned.lacking(planned.cells)
+    each = len(study.seeds) + (study.tuning.trials if planned.retuned else 0)
+    own = planned.lacking(planned.removed)
     if not greedy:
         if own:  # the order is not known
-            return PathRuns((len(factors) - 1) * seeds, at_most=True)
-        added = planned.cells_of(ordered_path(planned).strategies)
-        return PathRuns(len(planned.lacking(added)), at_most=False)
+            return PathRuns((len(factors) - 1) * each, at_most=True)
+        return PathRuns(len(planned.lacking(ordered_path(planned).strategies)), at_most=False)
     compared: list[AblatedStrategy] = []
 
     def scored(strategies: list[AblatedStrategy]) -> dict[str, float] | None:
         compared.extend(strategies)
-        lacks = planned.lacking(planned.cells_of(strategies))
-        return None if lacks else known_aucs(planned, strategies)
+        return None if planned.lacking(strategies) else known_aucs(planned, strategies)
 
     names = [factor.name for factor in factors]
     path = greedy_path(names, _subsets(planned.workbench, factors), scored)
-    runs = len(planned.lacking(planned.cells_of(compared)) - own)
-    later = sum(range(3, path.open)) * seeds  # with two parts left it compares the removals
+    runs = len(planned.lacking(compared) - own)
+    later = sum(range(3, path.open)) * each  # with two parts left it compares the removals
     return PathRuns(runs + later, at_most=bool(later))
 
 
@@ -155,7 +153,7 @@ def _subsets(workbench: Workbench, factors: Sequence[Factor]) -> Subset:
         strategy, change = resolved
         names = ", ".join(factor.name for factor in out)
         return AblatedStrategy(
-            short(f"{workbench.of} without {names}"), "path", names, strategy, tuple(change)
+            workbench.name(f"without {names}"), "path", names, strategy, tuple(change)
         )
 
     return subset

@@ -1,6 +1,6 @@
 """`fusefront ablate`: train the missing runs, then report what each part is worth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -50,10 +50,17 @@ class AblationOptions:
     """Which plan is trained, and what is done besides."""
 
     design: str = "minimal"  # or full, factorial, a YAML file
-    path: bool = True  # also train a path from the plainest strategy, one part a step
+    path: bool | None = None  # also train a path from the plainest strategy, one part a step
+    # None: in the frozen mode; re-tuned, every strategy on it is searched, too
     greedy: bool = False  # each step of the path adds the part with the largest gain
     retune: bool = False  # search again for every removal, with the study's budget
     bench: bool = False  # also time the whole and each strategy without a part, in one session
+
+    def has_path(self, *, crossed: bool) -> bool:
+        """Whether a path is wanted; that of `crossed` parts costs no training."""
+        if self.path is None:
+            return crossed or self.greedy or not self.retune
+        return self.path
 
 
 def ablate_study(
@@ -77,19 +84,18 @@ def _ablate(
 ) -> AblationRecord:
     plan, room = planned.plan, planned.room
     file = room.folder / record_name(of, planned.name)
-    cells, way = planned.cells, BuildPath([], [])
+    way = BuildPath([], [])
     try:
-        if options.retune:
-            searched, beside = planned.retuning()
-            cells = planned.cells_of(planned.removed, tune(searched, beside).params)
+        _search(planned, planned.removed)
+        cells = planned.cells_of(planned.removed)
         _write_cells(planned, of, cells)
         failed = fill(plan, room, cells, "ablation run")
-        if options.path and not options.retune:
+        if options.has_path(crossed=planned.designed.crossed):
             way, lost = _way(planned, of, cells, greedy=options.greedy)
             failed += lost
     finally:
         end(room)
-    folder = StudyFolder(room.root, room.folder, plan.study)
+    folder = StudyFolder(room.root, room.folder, plan.study, ablation=file.name)
     if options.bench:
         _time(folder, planned, of, request, console)
     record: AblationRecord = {
@@ -135,6 +141,12 @@ def _write_cells(planned: Planned, of: str, cells: list[Cell]) -> None:
     write_json(path, {"format": 1, "of": of, "plan": name, "cells": written})
 
 
+def _search(planned: Planned, strategies: Sequence[AblatedStrategy]) -> None:
+    """Search each of them with the study's budget, if the ablation is re-tuned."""
+    if planned.retuned and strategies:
+        planned.winners.update(tune(*planned.retuning(strategies)).params)
+
+
 def _way(
     planned: Planned, of: str, cells: list[Cell], *, greedy: bool
 ) -> tuple[BuildPath, list[tuple[Cell, str]]]:
@@ -145,6 +157,7 @@ def _way(
     every = list(cells)
 
     def train(strategies: list[AblatedStrategy]) -> None:
+        _search(planned, strategies)
         present = {(cell.strategy, cell.seed) for cell in every}
         added = planned.cells_of(strategies)
         every.extend(c for c in added if (c.strategy, c.seed) not in present)

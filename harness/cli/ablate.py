@@ -36,11 +36,13 @@ def ablate(
         ),
     ] = "minimal",
     path: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            help="Also train a path from the plainest model to the whole, one part a step."
+            "--path/--no-path",
+            help="Also train a path from the plainest model to the whole, one part a step"
+            " (default: yes, but with --retune no: it searches every step).",
         ),
-    ] = True,
+    ] = None,
     greedy: Annotated[
         bool,
         typer.Option(
@@ -85,9 +87,8 @@ def ablate(
     from fusefront.harness.jobs.pipeline import StudyRequest
     from fusefront.harness.runs.tracking import Account
 
-    if greedy and (retune or not path):
-        other = "--retune" if retune else "--no-path"
-        raise UsageError(f"--greedy orders the path's parts, and {other} has no path; give one")
+    if greedy and path is False:
+        raise UsageError("--greedy orders the path's parts, and --no-path has no path; give one")
     request = StudyRequest(
         study,
         out,
@@ -100,11 +101,12 @@ def ablate(
         verify=verify,
         account=Account(project, entity),
     )
+    options = AblationOptions(plan, path, greedy, retune, bench)
     if dry_run:
         planned = plan_ablation(request, of, console(quiet=as_json), plan, retuned=retune)
-        runs = path_runs(planned, greedy=greedy) if path else NO_PATH
+        crossed = planned.designed.crossed
+        runs = path_runs(planned, greedy=greedy) if options.has_path(crossed=crossed) else NO_PATH
         show_removals(planned.matrix(), planned.forecast(of, runs), as_json=as_json)
         return
-    options = AblationOptions(plan, path, greedy, retune, bench)
     record = ablate_study(request, of, console(quiet=as_json), options)
     show(record) if as_json else show_deltas(record)

@@ -1,7 +1,7 @@
 """Reads runs and studies from their folders; everything the program knows is in these files."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +51,8 @@ class StudyFolder:
     root: Path  # the --out folder
     path: Path
     spec: Study
+    # file of the one ablation that is read; "": all of them
+    ablation: str = field(default="", kw_only=True)
 
     @property
     def name(self) -> str:
@@ -107,7 +109,7 @@ class StudyFolder:
         """The readable ablation-<strategy>.json, sorted by name, and a sentence for each unreadable
         one."""
         records, damaged = [], []
-        for path in sorted(self.path.glob("ablation-*.json")):
+        for path in sorted(self.path.glob(self.ablation or "ablation-*.json")):
             try:
                 records.append(read_record(path, AblationRecord))
             except DataContractError as error:

@@ -110,18 +110,19 @@ def check_path(built: Any, root: Any, parents: Any) -> None:
         assert set(row["metrics"]) == {"logloss", "pcoc"}
 
 
-def check_rows(rows: list[AblationRow], root: Any, parents: Any, cells: Any) -> None:
-    def auc(some: Any) -> float:
-        values = []
-        for cell in some:
-            (path,) = root.glob(f"runs/*/*/{cell.spec.run_id}/predictions/test.parquet")
-            frame = pl.read_parquet(path)
-            values.append(roc_auc_score(frame["label"], frame["logit"]))
-        return float(np.mean(values))
+def auc(root: Any, some: Any) -> float:
+    values = []
+    for cell in some:
+        (path,) = root.glob(f"runs/*/*/{cell.spec.run_id}/predictions/test.parquet")
+        frame = pl.read_parquet(path)
+        values.append(roc_auc_score(frame["label"], frame["logit"]))
+    return float(np.mean(values))
 
+
+def check_rows(rows: list[AblationRow], root: Any, parents: Any, cells: Any) -> None:
     for row in rows:
         own = [cell for cell in cells if cell.strategy == row["strategy"]]
-        assert row["delta"] == pytest.approx(auc(own) - auc(parents), abs=1e-9)
+        assert row["delta"] == pytest.approx(auc(root, own) - auc(root, parents), abs=1e-9)
         assert row["strategy"] == f"early_fusion without {row['without']}"
         assert row["kind"] == ("component" if row["without"] == "operator" else "modality")
     assert len({row["delta"] for row in rows}) == 3
@@ -218,25 +219,37 @@ def test_every_removal_is_tuned_again_with_the_studys_budget(jobs: Any, console:
     request = jobs.request("ablated-again", **tuned)
     plan, room = begin(request, console)
     train(plan, room)
+    frozen = ablate_study(request, "early_fusion", console)  # its runs have other parameters
     planned = plan_ablation(request, "early_fusion", console, retuned=True)
     count = len(planned.removed)  # the winner may have presence features to lose
     assert count >= 3
     assert planned.forecast("early_fusion")["trainings"] == count * 2 + count * 2
-    record = ablate_study(request, "early_fusion", console, AblationOptions(retune=True))
+    options = AblationOptions(retune=True, path=True)
+    record = ablate_study(request, "early_fusion", console, options)
     assert record["hyper_parameters"] == "tuned again, each with the study's budget"
-    assert (record["plan"], "path" in record) == ("retuned", False)
+    assert record["plan"] == "retuned"
+    parents = planned.parent_cells
+    check_path(record, request.out, parents)
+    names = {cell["strategy"] for cell in record["cells"]}
+    assert all(name.endswith(", tuned again") for name in names)
     searches = sorted(room.folder.glob("ablation-early_fusion-retuned/tuning/*/winner-2.json"))
     winners = {path.parent.name: json.loads(path.read_text()) for path in searches}
-    assert len(winners) == count
-    cells = json.loads((room.folder / "ablation-early_fusion-retuned.json").read_text())["cells"]
-    for cell in cells:
+    assert winners.keys() == names
+    for cell in record["cells"]:
         (path,) = request.out.glob(f"runs/*/*/{cell['run_id']}/config.yaml")
         params = winners[cell["strategy"]]["params"]
         rate = params.get("training.learning_rate", 0.01)  # the first trial is the defaults
         assert f"learning_rate: {rate}" in path.read_text()
     again = plan_ablation(request, "early_fusion", console, retuned=True)
-    assert again.lacking_trials() == 0
-    assert used(request.out).runs >= {cell["run_id"] for cell in cells}
+    assert again.lacking(again.removed) == set()
+    for row in record["rows"]:  # of the searched runs, not of the frozen ones
+        own = [cell for cell in again.cells if cell.strategy == row["strategy"]]
+        assert row["delta"] == pytest.approx(
+            auc(request.out, own) - auc(request.out, parents), abs=1e-9
+        )
+    deltas = [{row["without"]: row["delta"] for row in each["rows"]} for each in (frozen, record)]
+    assert deltas[0] != deltas[1]
+    assert used(request.out).runs >= {cell["run_id"] for cell in record["cells"]}
     trials = room.folder.glob("ablation-*/tuning/*/trial-*.json")
     assert used(request.out).runs >= {json.loads(t.read_text())["run_id"] for t in trials}
 
@@ -250,4 +263,4 @@ def test_without_a_budget_nothing_can_be_tuned_again(jobs: Any, console: Console
     )
     planned = plan_ablation(request, "early_fusion", console, retuned=True)
     with pytest.raises(UsageError, match=r"has tuning\.trials 0, so there is no budget to tune"):
-        planned.retuning()
+        planned.retuning([])

@@ -10,6 +10,7 @@ import yaml
 from fusefront.baselines.contract import Field, Parts, Schema
 from fusefront.baselines.models.composed_settings import PLACEMENTS
 from fusefront.harness.ablation.factors import design_of, spelled
+from fusefront.harness.ablation.path import build_path
 from fusefront.harness.ablation.plan import AblatedStrategy, Workbench, each_level, removals
 from fusefront.harness.ablation.swaps import full_plan
 from fusefront.harness.errors import UsageError
@@ -81,6 +82,22 @@ def test_parts_are_swapped_and_the_code_width_varied(parts: Parts) -> None:
     wide = workbench(parts, **{"compressor.k": 40})  # cut to 24 numbers: so is twice as much
     names = [name for name in settings(each_level(wide, full_plan(wide)), "swap") if ".k" in name]
     assert names == ["compressor.k 10", "compressor.k 20"]
+
+
+def test_what_is_tuned_again_has_a_name_of_its_own(parts: Parts) -> None:
+    """Its runs are others than the frozen ones of the same change."""
+    strategy = Strategy.model_validate({"baseline": "compressed_fusion"})
+    benches = [
+        Workbench.open("mine", strategy, SCHEMA, parts, retuned=retuned)
+        for retuned in (False, True)
+    ]
+    for plan in ("minimal", "factorial"):
+        frozen, again = (
+            [each.name for each in design_of(plan, bench).strategies(bench)] for bench in benches
+        )
+        assert again == [f"{name}, tuned again" for name in frozen]
+    paths = [build_path(bench, removals(bench)).strategies for bench in benches]
+    assert [each.name for each in paths[1]] == [f"{each.name}, tuned again" for each in paths[0]]
 
 
 def test_each_modality_is_trained_with_vectors_that_tell_nothing(parts: Parts) -> None:

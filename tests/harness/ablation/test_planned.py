@@ -25,7 +25,10 @@ REMOVALS = [removal(kind, out) for kind, out in OUTS]
 
 def cell(strategy: str, seed: int) -> Any:
     return SimpleNamespace(
-        strategy=strategy, seed=seed, to_json=lambda: {"run_id": f"{strategy}/{seed}"}
+        strategy=strategy,
+        seed=seed,
+        spec=SimpleNamespace(run_id=f"{strategy}/{seed}"),
+        to_json=lambda: {"run_id": f"{strategy}/{seed}"},
     )
 
 
@@ -38,11 +41,14 @@ def test_a_row_of_the_plan_counts_its_own_runs(monkeypatch: pytest.MonkeyPatch) 
         "find_record",
         lambda each, root: None if (each.strategy, each.seed) in lacks else root,
     )
-    cells = [cell(each.name, seed) for each in REMOVALS for seed in (1, 2, 3)]
     plan = cast(Any, SimpleNamespace(study=SimpleNamespace(seeds=(1, 2, 3))))
     place, nothing = SimpleNamespace(root="root"), cast(Any, None)
     planned = Planned(plan, cast(Any, place), REMOVALS, nothing, nothing, {})
-    vars(planned)["cells"] = cells
+    monkeypatch.setattr(
+        Planned,
+        "cells_of",
+        lambda self, some: [cell(each.name, seed) for each in some for seed in (1, 2, 3)],
+    )
     assert planned.matrix() == [
         {"strategy": f"a without {out}", "kind": kind, "without": out, "seeds": 3, "to_train": lack}
         for (kind, out), lack in zip(OUTS, (2, 0, 3), strict=True)
@@ -127,6 +133,9 @@ class Wider:
         return planted
 
 
+modes: list[bool] = []  # whether each bench was opened to tune again
+
+
 @pytest.fixture
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A study of `a` and `b` at seeds 4 and 9, which ran on the data that are prepared."""
@@ -159,7 +168,10 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(planning, "schema_of", lambda store: "schema")
     monkeypatch.setattr(planning, "StudyPlan", Wider)
 
-    def opened(of: str, ablated: Any, schema: Any, parts: Any, fitted: Any) -> str:
+    def opened(
+        of: str, ablated: Any, schema: Any, parts: Any, fitted: Any, *, retuned: bool
+    ) -> str:
+        modes.append(retuned)
         assert (of, ablated.recipe, schema) == ("a", ("recipe", "Base"), "schema")
         assert fitted == {
             "token_width": 8,
@@ -184,7 +196,9 @@ def matrix(folder: Path, fingerprint: str) -> None:
 
 
 def test_every_removal_is_planned_at_every_seed(request_: Any) -> None:
-    planned = plan_ablation(request_, "a", cast(Any, None))
+    for retuned in (True, False):
+        planned = plan_ablation(request_, "a", cast(Any, None), retuned=retuned)
+        assert (planned.retuned, modes[-1]) == (retuned, retuned)
     assert planned.removed == REMOVALS
     assert [(each.strategy, each.seed, cast(Any, each).params) for each in planned.cells] == [
         (f"a without {out}", seed, {"k": 2} if out == "head" else {"head.hidden": 1, "k": 2})

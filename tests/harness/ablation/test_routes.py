@@ -54,18 +54,21 @@ class Store:
         factors = [f for f in removals(self.workbench) if f.name in GAINS]
         self.designed = AblationDesign("minimal", factors, crossed=crossed)
         self.removed = self.designed.strategies(self.workbench)
-        self.plan = SimpleNamespace(study=SimpleNamespace(seeds=(4, 9)))
+        self.plan = SimpleNamespace(
+            study=SimpleNamespace(seeds=(4, 9), tuning=SimpleNamespace(trials=5))
+        )
         self.room = SimpleNamespace(root="root")
-        self.retuned = False
-        self.cells = self.cells_of(self.removed)
+        self.retuned, self.trials = False, 5
         self.parent_cells = self.cells_of([AblatedStrategy("mine", "", "", strategy)])
         self.trained = {"mine"}
 
     def cells_of(self, strategies: Any) -> list[Any]:
         return [SimpleNamespace(name=s.name, seed=seed) for s in strategies for seed in (4, 9)]
 
-    def lacking(self, cells: Any) -> set[Any]:
-        return {(cell.name, cell.seed) for cell in cells if cell.name not in self.trained}
+    def lacking(self, strategies: Any) -> set[Any]:
+        names = [each.name for each in strategies if each.name not in self.trained]
+        words = [f"trial {n}" for n in range(self.trials)] if self.retuned else []
+        return {(name, word) for name in names for word in (4, 9, *words)}
 
     def find_record(self, cell: Any, root: str) -> Any:
         if cell.name not in self.trained:
@@ -91,7 +94,7 @@ ORDER = ["text", "head", "use_id", "products"]
 def test_a_greedy_path_is_trained_as_it_goes(store: Any) -> None:
     """And a dry run counts what that is: all of it at most before, and nothing after it."""
     plans_own = len(store.removed) * 2
-    assert len(store.lacking(store.cells)) == plans_own == 8
+    assert len(store.lacking(store.removed)) == plans_own == 8
     before = path_runs(store, greedy=True)
     assert before == (2 * (1 + 4 + 3), True)  # the last two steps compare the removals, or nothing
     store.train(store.removed)
@@ -99,7 +102,7 @@ def test_a_greedy_path_is_trained_as_it_goes(store: Any) -> None:
     rounds: list[int] = []
 
     def train(strategies: Any) -> None:
-        rounds.append(len(store.lacking(store.cells_of(strategies))))
+        rounds.append(len(store.lacking(strategies)))
         store.train(strategies)
         counts.append(path_runs(store, greedy=True))
 
@@ -120,13 +123,22 @@ def test_the_runs_of_a_path_in_order_are_counted_once_its_order_is_known(store: 
     assert (path.parts, path.greedy) == (ORDER, False)
     store.train(path.strategies[:1])
     assert path_runs(store, greedy=False) == (2 * 2, False)
-    for greedy in (False, True):
-        store.retuned = True
-        assert path_runs(store, greedy=greedy) == NO_PATH
-        store.retuned = False
     store.designed = store.designed._replace(factors=store.designed.factors[:1])
     assert path_runs(store, greedy=True) == NO_PATH
     assert trained_path(store, store.train) == BuildPath([], [], greedy=True)
+
+
+def test_a_path_that_is_tuned_again_has_the_trials_of_every_step(store: Any) -> None:
+    """Five trials and two seeds a strategy, wherever the frozen path has two seeds."""
+    store.retuned = True
+    assert path_runs(store, greedy=False) == (7 * 3, True)
+    assert path_runs(store, greedy=True) == (7 * (1 + 4 + 3), True)
+    store.train(store.removed)
+    assert path_runs(store, greedy=False) == (7 * 3, False)
+    store.train(ordered_path(store).strategies[:2])
+    assert path_runs(store, greedy=False) == (7, False)
+    trained_path(store, store.train)
+    assert path_runs(store, greedy=True) == (0, False)
 
 
 def test_crossed_parts_have_their_path_from_the_plans_own_cells(

@@ -13,7 +13,7 @@ from fusefront.harness.ablation import planned as planning
 from fusefront.harness.ablation import run as ablating
 from fusefront.harness.ablation.path import NO_PATH, BuildPath, PathRuns
 from fusefront.harness.ablation.plan import AblatedStrategy, Factor, Level
-from fusefront.harness.ablation.planned import Planned
+from fusefront.harness.ablation.planned import Planned, record_name
 from fusefront.harness.ablation.run import AblationOptions, ablate_study
 from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.latency import study as timing
@@ -50,8 +50,9 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         path=tmp_path,
         measured=[],
         failures=[],
+        retuned=False,
     )
-    world.cells_of = lambda strategies, winners=None: [
+    world.cells_of = lambda strategies: [
         SimpleNamespace(strategy=s.name, seed=4, to_json=lambda: {"run_id": "x"})
         for s in strategies
     ]
@@ -75,14 +76,18 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         world.calls.setdefault("filled", []).append((what, [c.strategy for c in cells]))
         return [f for f in world.failures if f[0] == what]
 
+    def folder_of(root: Path, folder: Path, study: Any, *, ablation: str) -> Any:
+        assert ablation == record_name("a", world.name)  # of other ablations nothing is read
+        return SimpleNamespace(
+            completed=lambda roles: [SimpleNamespace(strategy=s) for s in world.measured]
+        )
+
     for name, value in {
         "plan_ablation": lambda *about, retuned: world,
         "at_work": lambda out, console: nullcontext(),
         "fill": fill,
         "end": lambda room: None,
-        "StudyFolder": lambda root, folder, study: SimpleNamespace(
-            completed=lambda roles: [SimpleNamespace(strategy=s) for s in world.measured]
-        ),
+        "StudyFolder": folder_of,
         "AblationScores": SimpleNamespace(open=lambda folder, of: Scores()),
         "_rows": lambda scores, planned, of: [{"strategy": s} for s in world.measured],
         "surest_first": lambda rows: ["text"],
@@ -166,6 +171,52 @@ def test_a_path_is_trained_beside_and_read_where_it_is_whole(
     assert len(record["cells"]) == 3
     assert "effects" not in record
     assert "shares" not in record
+
+
+@pytest.mark.parametrize(
+    ("options", "crossed", "expected"),
+    [
+        ({}, False, True),
+        ({"path": False}, False, False),
+        ({"path": False}, True, False),
+        ({"retune": True}, False, False),
+        ({"retune": True}, True, True),  # which costs nothing
+        ({"retune": True, "path": True}, False, True),
+        ({"retune": True, "greedy": True}, False, True),
+    ],
+)
+def test_a_path_is_tuned_again_on_demand_alone(options: Any, crossed: bool, expected: bool) -> None:
+    assert AblationOptions(**options).has_path(crossed=crossed) is expected
+
+
+def test_what_is_tuned_again_is_searched_before_it_is_trained(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The removals first, then each step of the path, with the winners of its own search."""
+    ablation.removed = [out("head"), out("text", "modality")]
+    ablation.retuned, ablation.name, ablation.winners = True, "retuned", {}
+    ablation.retuning = lambda some: ([each.name for each in some], "room")
+    searched: list[list[str]] = []
+
+    def tune(names: list[str], room: str) -> Any:
+        assert len(ablation.calls.get("filled", [])) == len(searched)
+        searched.append(names)
+        return SimpleNamespace(params={name: {"lr": len(searched)} for name in names})
+
+    way = BuildPath([out("head, text"), ablation.removed[0]], ["text", "head"])
+    monkeypatch.setattr(ablating, "tune", tune)
+    monkeypatch.setattr(ablating, "ordered_path", lambda planned: way)
+    record = ablated(ablation, retune=True, path=True)
+    assert searched == [
+        ["a without head", "a without text"],
+        ["a without head, text", "a without head"],
+    ]
+    assert ablation.winners == {
+        "a without head": {"lr": 2},
+        "a without text": {"lr": 1},
+        "a without head, text": {"lr": 2},
+    }
+    assert record["hyper_parameters"].startswith("tuned again")
 
 
 def test_failures_of_both_rounds_are_counted(
@@ -287,21 +338,35 @@ def retuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, trials: int = 3)
     class Plan(SimpleNamespace):
         pass
 
-    searches = [
-        SimpleNamespace(trials=3, record=lambda n: "ok" if n == 0 else None),
-        SimpleNamespace(trials=2, record=lambda n: "ok"),
-    ]
+    def search(name: str, trials: int, ended: int) -> Any:
+        return SimpleNamespace(
+            strategy=name,
+            trials=trials,
+            record=lambda n: "ok" if n < ended else None,
+            finished=ended == trials,
+            unsound="",
+            examine=list,
+            freeze=lambda: {"params": {"lr": 0.3}},
+        )
+
+    searches = [search("a without head", 3, 1), search("a without text", 2, 2)]
 
     def replaced(plan: Any, **changes: Any) -> Any:
         return type(plan)(**{**vars(plan), **changes})
 
     def plan_of(study: Any, store: Any, strategies: Any, parts: Any) -> Any:
-        assert list(strategies) == ["a", "a without head", "a without text"]
-        return Plan(study=study, strategies=strategies, searches=searched)
+        assert next(iter(strategies)) == "a"
+        plan = Plan(study=study, strategies=strategies, cell=cell)
+        plan.searches = lambda folder: searched(folder, plan)
+        return plan
 
-    def searched(folder: Path) -> Any:
+    def cell(name: str, params: Any, seed: int) -> Any:
+        spec = SimpleNamespace(run_id=f"{name} {seed}")
+        return SimpleNamespace(strategy=name, params=params, seed=seed, spec=spec)
+
+    def searched(folder: Path, plan: Any) -> Any:
         assert folder == tmp_path / "ablation-a-retuned"
-        return searches
+        return [each for each in searches if each.strategy in plan.strategies]
 
     monkeypatch.setattr(planning, "StudyPlan", plan_of)
     monkeypatch.setattr(planning, "replace", replaced)
@@ -322,29 +387,37 @@ def test_trials_that_lack_are_counted_among_the_trainings(
 ) -> None:
     planned = retuned(monkeypatch, tmp_path)
     assert planned.name == "retuned"
-    plan, room = planned.retuning()
+    plan, room = planned.retuning(planned.removed)
     assert list(plan.strategies) == ["a without head", "a without text"]
     assert (plan.unfit, room.folder) == ({"unfit": ()}, tmp_path / "ablation-a-retuned")
-    assert planned.lacking_trials() == 2
-    cells = [SimpleNamespace(spec=SimpleNamespace(run_id=f"r{k % 3}")) for k in range(4)]
-    vars(planned)["cells"] = cells
-    damaged: Any = cells[1]
 
     def find_record(cell: Any, root: Path) -> Any:
-        if cell is damaged:
+        if cell.spec.run_id == "a without text 9":
             raise DataContractError("damaged")
 
     monkeypatch.setattr(planning, "find_record", find_record)
+    assert planned.lacking(planned.removed) == {
+        "a without head trial 1",
+        "a without head trial 2",
+        "a without head seed 4",
+        "a without head seed 9",
+        "a without text 4",  # its search is done; that of the other seed is damaged, so there
+    }
+    assert [row["to_train"] for row in planned.matrix()] == [4, 1]
+    assert planned.winners == {"a without text": {"lr": 0.3}}
+    (cell, _) = planned.cells_of(planned.removed[1:])
+    assert cast(Any, cell).params == {"lr": 0.3}
     monkeypatch.setattr(planning, "StudyFolder", lambda *about: about)
     monkeypatch.setattr(planning, "forecast", lambda *about: about)
     words: Any = planned.forecast("a")
     runs = PathRuns(7, at_most=True)
-    assert words[1:] == ("a", "retuned", 2 + 2, 2, 2, NO_PATH)  # runs r0 and r2, and two trials
+    assert words[1:] == ("a", "retuned", 5, 2, 2, NO_PATH)
     with_path: Any = planned.forecast("a", runs)
     assert with_path[-1] is runs
     other = planning.Planned(*[getattr(planned, name) for name in (
         "plan", "room", "removed", "designed", "workbench", "params")])  # fmt: skip
-    assert (other.name, other.lacking_trials()) == ("minimal", 0)
+    assert other.name == "minimal"
+    assert len(other.lacking(other.removed)) == 3  # the frozen runs, of which one is damaged
     wider: Any = SimpleNamespace(name="full")
     names = [planning.Planned(planned.plan, planned.room, [], wider, planned.workbench, {}, again)
              .name for again in (False, True)]  # fmt: skip
@@ -355,4 +428,4 @@ def test_without_trials_nothing_is_tuned_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"study 's' has tuning\.trials 0"):
-        retuned(monkeypatch, tmp_path, trials=0).retuning()
+        retuned(monkeypatch, tmp_path, trials=0).retuning([])

@@ -97,6 +97,15 @@ def test_ablations_come_on_request_in_the_order_of_their_files(study: StudyFolde
     ]
 
 
+def test_one_ablation_is_read_alone(study: StudyFolder) -> None:
+    """Two plans may have runs of the same name that are not the same runs."""
+    alone = replace(study, ablation="ablation-z.json")
+    assert [e.strategy for e in alone.entries(roles=("ablation",))] == ["a without z"]
+    assert len(alone.ablations()[0]) == 1
+    assert alone.entries() == study.entries()
+    assert replace(study, ablation="ablation-x.json").entries(roles=("ablation",)) == []
+
+
 def test_a_study_is_found_by_name_by_folder_and_by_file(study: StudyFolder, tmp_path: Path) -> None:
     assert (study.name, study.root, study.store_path) == ("s", tmp_path, tmp_path / "prepared/x")
     file = tmp_path / "mine.yaml"
