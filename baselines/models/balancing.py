@@ -55,7 +55,7 @@ class Prototypes(nn.Module):
 
     def _move(self, z: Tensor, there: Tensor, clicked: Tensor) -> None:
         for k, of_class in enumerate((~clicked, clicked)):
-            some = (there & of_class.unsqueeze(-1)).to(z.dtype)  # [N, S]
+            some = (there & of_class.unsqueeze(1)).to(z.dtype)  # [N, S]
             count = some.sum(0)
             mean = (z * some.unsqueeze(-1)).sum(0) / count.clamp(min=1.0).unsqueeze(-1)  # [S, F]
             share = torch.where(self.begun[k], KEPT_SHARE, 0.0)

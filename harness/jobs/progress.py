@@ -77,7 +77,9 @@ class RunProgress:
                 left=self.left(),
                 detail=" · ".join(self.detail.values()),
             )
-        if self.live is not None and self.bar is not None and self.table is not None:
+        if self.live is not None:
+            assert self.bar is not None
+            assert self.table is not None
             self.live.update(Group(self.bar, self.table()))
 
     @property

@@ -177,7 +177,7 @@ def _choices(space: Space) -> Iterator[dict[str, Json]]:
 def _values(values: Range | tuple[Any, ...]) -> tuple[Any, ...]:
     """The choices, or the two ends of a range."""
     if isinstance(values, Range):
-        return (values.low, values.high) if values.low < values.high else (values.low,)
+        return tuple(dict.fromkeys((values.low, values.high)))
     return values
 
 

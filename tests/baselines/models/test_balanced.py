@@ -210,3 +210,26 @@ def test_what_would_push_a_tower_away_is_refused(scene, parts):
         check_settings("balanced_fusion", scene.schema, {"balance": -0.1}, parts)
     with pytest.raises(ValueError, match="setting 'placement' is fixed by"):
         check_settings("balanced_fusion", scene.schema, {"placement": "item"}, parts)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.5, 4.0])
+def test_prototypes_pull_by_how_far_a_slot_lags_and_at_most_once(wrong):
+    """Three slots of prototypes at -1 and 1, by hand; the last leans to the other class."""
+    part = Prototypes(3, 1).double().eval()
+    part.centres[0], part.centres[1] = -1.0, 1.0
+    part.begun[:] = True
+    labels = torch.tensor([1.0, 0.0])
+    side = 2 * labels.double() - 1
+    z = torch.stack([side, 0.5 * side, -wrong * side], 1).unsqueeze(-1)
+    loss = part(z, torch.ones(2, 3, dtype=torch.bool), labels)
+    chances = []
+    for m in range(3):
+        near, far = abs(float(z[0, m, 0]) - 1), abs(float(z[0, m, 0]) + 1)
+        near, far = max(near, 1e-3), max(far, 1e-3)
+        chances.append(math.exp(-near) / (math.exp(-near) + math.exp(-far)))
+    expected = 0.0
+    for own in chances:
+        others = (sum(chances) - own) / 2
+        expected += min(1.0, max(0.0, others / own - 1.0)) * -math.log(own)
+    assert (chances[0] + chances[1] > 4 * chances[2]) == (wrong > 0.0)  # lags by more than one
+    assert loss.item() == pytest.approx(expected, rel=1e-5)

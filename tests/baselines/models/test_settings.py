@@ -284,6 +284,16 @@ WRONG = {
         {"pooler.heads": 3},
         "3 heads do not divide the width 80",
     ),
+    "heads that would divide twice a slot": (
+        "late_fusion",
+        {"token_width": 8, "pooler.heads": 16},
+        "16 heads do not divide the width 8",
+    ),
+    "heads that would divide several tokens": (
+        "composed",
+        {"token_width": 8, "operator": "sum", "pooler.heads": 16},
+        "16 heads do not divide the width 8",
+    ),
     "rank of an operator": (
         "composed",
         {"operator": {"name": "moe", "top_k": 9}},

@@ -67,3 +67,13 @@ def test_a_logit_is_that_of_every_token_by_itself(scene):
         for r, k in ROWS:
             history = request.history.values[r][request.history_mask[r]]
             torch.testing.assert_close(logits[r, k], by_token(model, history, fields[r, k]))
+
+
+def test_every_layer_is_learned_whole(scene):
+    """The last one has no weights for a history that nobody reads."""
+    model = scene.build("one_trans", {"embedding": 4, "feed": 6, "layers": 2}).train()
+    assert [layer.last for layer in model.layers] == [False, True]
+    model.losses(scene.batch).click.backward()
+    for name, parameter in model.layers.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name

@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fusefront.harness.ablation import deltas as room
 from fusefront.harness.ablation.deltas import (
+    AblationScores,
     adjusted_deltas,
     benjamini_hochberg,
     known,
 )
 from fusefront.harness.ablation.subsets import TrainedShares, trained_subsets
+from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS
+from fusefront.harness.statistics.options import Options, spent
 
 NAMES = ("whole", *(f"part {at}" for at in range(8)))
 
@@ -90,3 +94,50 @@ def test_shares_of_retrained_subsets_are_shapleys() -> None:
     assert shares[:-1].sum() == pytest.approx(shares[-1], abs=1e-12)
     del out["s3"]
     assert TrainedShares(names, modalities, out).weights(trained_subsets(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "two_way", "refused", "by_item"),
+    [
+        (1.15, False, "", [False]),
+        (1.16, False, "", [False, True]),
+        (1.16, True, "", [True]),
+        (None, False, "", [False]),
+        (1.16, False, "scored with other rows", [False, True]),
+    ],
+)
+def test_rows_are_clustered_by_item_too_where_items_matter(
+    monkeypatch: pytest.MonkeyPatch,
+    ratio: float | None,
+    two_way: bool,
+    refused: str,
+    by_item: list[bool],
+) -> None:
+    requests: list[Any] = []
+
+    def collect(source: Any, request: Any) -> Any:
+        requests.append(request)
+        crossings = {} if ratio is None else {"auc": SimpleNamespace(ratio=lambda name: ratio)}
+        model = panel_of(np.full(len(NAMES), 0.7)).models["auc"]
+        return SimpleNamespace(
+            models={"auc": model}, strategies=NAMES, crossings=crossings,
+            refused={"whole": refused} if refused else {},
+        )  # fmt: skip
+
+    source = SimpleNamespace(strategies=NAMES, rows=lambda split: split)
+    monkeypatch.setattr(room, "StudySource", lambda *_: source)
+    monkeypatch.setattr(room, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
+    monkeypatch.setattr(room, "check_rows", lambda rows, split: None)
+    monkeypatch.setattr(room, "collect", collect)
+    folder = cast(Any, SimpleNamespace(name="shop"))
+    scores = AblationScores(folder, "whole", Options("whole", two_way=two_way, look=2))
+    if refused:
+        with pytest.raises(UsageError, match="'whole' is scored with other rows"):
+            scores.panel(["part 0"], ("auc",))
+    else:
+        panel = scores.panel(["part 0"], ("auc",))
+        assert panel.models["auc"].level == pytest.approx(1 - spent(2))
+    assert [request.two_way for request in requests] == by_item
+    assert {(request.split, request.metrics) for request in requests} == {("test", ("auc",))}
+    with pytest.raises(UsageError, match="no completed runs of gone, expected them in study 'sho"):
+        scores.panel(["part 0", "gone"], ("auc",))

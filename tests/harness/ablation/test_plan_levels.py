@@ -10,7 +10,7 @@ import yaml
 from fusefront.baselines.contract import Field, Parts, Schema
 from fusefront.baselines.models.composed_settings import PLACEMENTS
 from fusefront.harness.ablation.factors import MOST_CELLS, design_of
-from fusefront.harness.ablation.plan import Change, Workbench, each_level
+from fusefront.harness.ablation.plan import Change, Workbench, each_level, short
 from fusefront.harness.ablation.subsets import MOST_MODALITIES, trained_subsets
 from fusefront.harness.ablation.swaps import full_plan
 from fusefront.harness.errors import UsageError
@@ -226,3 +226,15 @@ def test_subsets_of_two_to_ten_modalities(parts: Parts, count: int) -> None:
     members = trained_subsets(count).members
     without = [frozenset(name for at, name in enumerate(names) if not row[at]) for row in members]
     assert design.only == (() if count <= 5 else tuple(without))
+
+
+def test_a_name_is_shortened_where_it_is_longer_than_a_folders() -> None:
+    assert short("a" * 150) == "a" * 150
+    cut = short("a" * 151)
+    assert len(cut) == 150
+    assert cut.startswith("a" * 140)
+    assert cut != short("a" * 152)
+    assert short("a/b") == "a-b"
+    wide = short("\u00e9" * 76)  # 152 bytes: cut between characters
+    assert len(wide.encode()) <= 150
+    assert wide.startswith("\u00e9" * 60)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,19 @@ def test_without_one_nothing_is_raised(workers: Workers) -> None:
     with ending_softly(workers, lambda _: None):
         pass
     assert not workers.ending
+
+
+def test_outside_the_main_thread_handlers_stay(workers: Workers) -> None:
+    """Python lets no other thread set one."""
+    before, seen = signal.getsignal(signal.SIGINT), list[object]()
+
+    def work() -> None:
+        with ending_softly(workers, lambda _: None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+    with ending_softly(workers, lambda _: None):
+        assert signal.getsignal(signal.SIGINT) is not before

@@ -85,3 +85,58 @@ def test_a_terminal_has_no_bar_where_nothing_is_to_do() -> None:
     with RunProgress(0, "run", Console(file=out, force_terminal=True)) as bar:
         assert bar.bar is None
     assert out.getvalue() == ""
+
+
+def test_a_table_stands_under_the_bar_and_is_drawn_at_every_event() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=160)
+    drawn: list[str] = []
+
+    def table() -> str:
+        drawn.append(f"front {len(drawn)}")
+        return drawn[-1]
+
+    with RunProgress(2, "trial", console, table) as bar:
+        live = bar.live
+        assert live is not None
+        assert live.is_started
+        assert drawn == ["front 0"]
+        bar.tell("start", cell("a", 0), {})
+        bar.tell("done", cell("a", 0), {})
+        assert drawn == ["front 0", "front 1", "front 2"]
+    assert not live.is_started
+    assert bar.bar is not None
+    assert bar.bar.finished is False
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
+    assert "1/2" in text.split("front 2")[-2]
+    plain = RunProgress(2, "trial", Console(file=io.StringIO()), table)
+    with plain:
+        plain.tell("start", cell("a", 0), {})
+    assert (plain.live, plain.bar, len(drawn)) == (None, None, 3)
+
+
+def test_a_bar_without_a_table_ends_with_its_block() -> None:
+    with RunProgress(
+        2, "run", Console(file=io.StringIO(), force_terminal=True, width=160)
+    ) as progress_:
+        bar = progress_.bar
+        assert bar is not None
+        assert bar.live.is_started
+        assert progress_.live is None
+        progress_.tell("start", cell("a", 0), {})
+    assert not bar.live.is_started
+
+
+def test_what_waits_or_pauses_says_so() -> None:
+    """A line of its own, whatever brackets it holds; a run that paused counts once."""
+    out = io.StringIO()
+    bar = RunProgress(2, "run", Console(file=out, width=160))
+    bar.tell("waiting", cell("a", 0), {"line": "waiting [for] a measurement"})
+    bar.tell("epoch", cell("a", 0), {"epoch": 2, "rows_per_second": 5})
+    bar.tell("paused", cell("a", 0), {})
+    bar.tell("done", cell("a", 0), {})
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "waiting [for] a measurement"
+    assert lines[1].startswith("run 1 of 2: a seed 0 epoch 2/4 5 rows/s, paused, ")
+    assert lines[2].startswith("run 1 of 2: a seed 0, ")
+    assert bar.ended == 1

@@ -5,6 +5,7 @@ import sys
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -17,7 +18,7 @@ from fusefront.harness.cli.app import run as run_verb
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import Conclusion, begin, run_study, train, tune_study
-from fusefront.harness.jobs.train import fill, tune
+from fusefront.harness.jobs.train import Room, fill, tune
 from fusefront.harness.training import run as training
 
 THIN = {"strategies": {"early_fusion": {}, "late_fusion": {}}, "training": {"epochs": 1}}
@@ -334,3 +335,34 @@ def test_data_outside_its_folder_is_read_only_where_a_person_allows_it(
         begin(request, console)
     plan, _ = begin(replace(request, allow_outside=True), console)
     assert plan.store.name == "ragged"
+
+
+def test_a_single_good_trial_is_no_choice_and_is_not_trained_again(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three trials two break: nothing is left for finalists to decide."""
+    fit = training.fit
+
+    def breaks(module: Any, data: Any, recipe: Any, epochs: Any, until: int) -> None:
+        if recipe.learning_rate < 0.005:
+            raise ValueError("broke")
+        fit(module, data, recipe, epochs, until)
+
+    monkeypatch.setattr(training, "fit", breaks)
+    own = {**{key: [] for key in CHOICES}, "training.learning_rate": [0.004, 0.00401]}
+    strategies = {"early_fusion": {"space": own}, "late_fusion": {"tune": False}}
+    tuning = {"trials": 3, "finalists": 2, "space": {"training.clip": [9.0, 10.0]}}
+    request = jobs.request("alone", strategies=strategies, tuning=tuning, seeds=[4])
+    plan, room = begin(request, console)
+    (winner,) = tune(plan, room).winners.values()
+    assert {cell.spec.seed for cell in jobs.workers[-1].trained} == {1_000_003}
+    assert [f["number"] for f in winner["finalists"]] == [winner["number"]] == [0]
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_the_end_closes_the_workers_and_the_mirror(tmp_path: Path, mirrored: bool) -> None:
+    closed: list[str] = []
+    workers: Any = SimpleNamespace(close=lambda: closed.append("workers"))
+    mirror: Any = SimpleNamespace(close=lambda: closed.append("mirror")) if mirrored else None
+    pipeline.end(Room(tmp_path, tmp_path, workers, Console(), mirror))
+    assert closed == ["workers", *["mirror"] * mirrored]

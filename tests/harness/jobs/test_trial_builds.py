@@ -8,8 +8,9 @@ import pytest
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
+from fusefront.harness.jobs.trial_builds import _choices
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.study import check_study
+from fusefront.harness.runs.study import Range, check_study
 
 PARTS = load_parts([])
 INF, NAN = float("inf"), float("nan")
@@ -162,3 +163,37 @@ def test_a_part_and_its_setting_are_searched_together(ragged: PreparedDataset) -
     fitting = {**both, "compressor": ["pca", "random_projection"]}
     matrix = plan(ragged, {"strategies": {"late": {"baseline": "late_fusion", "space": fitting}}})
     assert matrix.space("late")["compressor.k"] == (4, 8)
+
+
+def test_a_model_that_is_no_composition_is_built_with_every_value_that_is_searched(
+    ragged: PreparedDataset,
+) -> None:
+    """Its settings alone say nothing against a layer of 10^12 numbers a field."""
+    deep = {"deep": {"baseline": "autoint", "space": {"attention": [8, 10**9]}}}
+    with pytest.raises(
+        UsageError, match=r"^strategy 'deep', searched with attention = 1000000000: .*smaller$"
+    ):
+        plan(ragged, {"strategies": deep})
+    deep["deep"]["space"] = {"attention": {"low": 8, "high": 10**9}}
+    with pytest.raises(UsageError, match="searched with attention = 1000000000: "):
+        plan(ragged, {"strategies": deep})
+    deep["deep"]["space"] = {"attention": {"low": 8, "high": 8}}
+    assert plan(ragged, {"strategies": deep}).space("deep")["attention"].low == 8
+
+
+def test_the_ends_of_a_range_are_tried() -> None:
+    space: Any = {
+        "head": ("mlp", "linear"),
+        "head.dropout": Range(low=0.1, high=0.4),
+        "training.tau": Range(low=2, high=2),
+        "id_width": (),
+    }
+    assert list(_choices(space)) == [
+        {"head": "mlp"},
+        {"head": "linear"},
+        {"head": "mlp", "head.dropout": 0.1},
+        {"head": "mlp", "head.dropout": 0.4},
+        {"head": "linear", "head.dropout": 0.1},
+        {"head": "linear", "head.dropout": 0.4},
+        {"training.tau": 2},
+    ]

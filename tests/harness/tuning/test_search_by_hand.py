@@ -314,3 +314,28 @@ def test_a_plain_search_is_known_by_its_seed_lag_and_space(tmp_path: Path) -> No
     Search(tmp_path / "c", "early", {"k": (4, 8, 16)}, 9, seed=5, lag=2, **front)  # type: ignore[arg-type]
     written = json.loads((tmp_path / "c" / "search.json").read_text())
     assert written == {**plain, "space": {"k": space["k"]}, **front, "objectives": ["auc", "macs"]}
+
+
+def test_of_a_limit_nothing_is_said_where_no_trial_ended(tmp_path: Path) -> None:
+    limited = Search(tmp_path, "early", SPACE, 2, seed=5, lag=2, slo_ms=1.0)
+    with pytest.raises(NoWinnerError, match=r"no winner \(no trials\)$"):
+        limited.freeze()
+
+
+def test_a_trial_that_another_process_ends_meanwhile_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one records it between the look at its record and the lock."""
+    mine, other = search(tmp_path, trials=3), search(tmp_path, trials=3)
+    take = mine._lock
+
+    def late(number: int) -> bool:
+        if number == 0:
+            assert (other.next_trial() or (9,))[0] == 0
+            end(other, 0, 0.5)
+        return take(number)
+
+    monkeypatch.setattr(mine, "_lock", late)
+    assert (mine.next_trial() or (9,))[0] == 1
+    assert set(mine.locks) == set(mine.running) == {1}
+    assert other._lock(0)  # it is free for all

@@ -138,3 +138,30 @@ def test_presence_is_an_items_own_unless_a_kind_changes_it() -> None:
     assert alike.tolist() == [[True, False], [False, False]]
     table[4, 1] = True
     assert alike_for_kinds(table, 3) is None
+
+
+def test_a_sum_may_be_off_by_the_error_of_float32_and_no_more() -> None:
+    """The second item's code of kind 1 is 0 or 3 where the sum is a little above it."""
+    slots = np.zeros(40, np.int32)
+    for code, least in ((0.0, 1.0), (3.0, 0.95)):  # 3 + 8e-6 has no exact float32
+        limit = np.float32(2e-6) * np.float32(1 + code)
+        for share, exact in ((least, True), (1.3, False)):
+            off = np.float32(share) * limit
+            values = np.zeros((40, 2, 1), np.float32)
+            values[1] = [[np.float32(code) + off], [code]]
+            apart = values[1, 0, 0] - np.float32(code)
+            assert (apart <= limit) == exact
+            sums = split_rows(values.reshape(80, 1), slots, 2, 100)
+            assert (sums is not None) == exact
+
+
+def test_items_with_the_same_slots_share_a_pattern() -> None:
+    _, codes, schema = trained("early_fusion", kinds=KINDS)
+    slots = slot_patterns(codes)
+    times = KINDS + 1
+    own = [
+        (*codes.history.present[item * times].tolist(), *codes.candidate.present[item].tolist())
+        for item in range(schema.items + 1)
+    ]
+    assert slots.tolist() == [sorted(set(own)).index(pattern) for pattern in own]
+    assert len(set(own)) > 2

@@ -302,3 +302,41 @@ def test_numbers_end_under_their_heads_and_no_row_takes_two_lines(width: int) ->
         }.items():
             end = head.index(name) + len(name)
             assert [line[:end].split()[-1] for line in lines] == list(values), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "ended", "line"),
+    [
+        ({}, None, ""),
+        ({}, "time", ", out of time"),
+        ({}, "precise", ", precise enough"),
+        ({}, "rounds", ", as many as asked for"),
+        ({"between_p50": 0.01}, None, "; 3 sessions differ by 1.0% (sd) at p50"),
+        (
+            {"between_p50": 0.01, "between_p99": 0.05},
+            "time",
+            ", out of time; 3 sessions differ by 1.0% (sd) at p50 and 5.1% at p99",
+        ),
+    ],
+)
+def test_how_precise_and_how_repeatable_it_was_is_one_line(
+    changes: dict[str, float], ended: str | None, line: str
+) -> None:
+    quality = {
+        "sessions": 3, "rounds": 20, "visits": 60, "contended_visits": 7, "half_p50": 0.02,
+        "half_p99": 5.5, "between_p50": None, "between_p99": None, **changes,
+    }  # fmt: skip
+    facts = {
+        "fingerprint": "f00", "in_words": "a machine", "session_text": "one session",
+        "quality": quality, "sessions": [{"ended": "rounds"}, {"ended": ended}] if ended else [],
+    }  # fmt: skip
+    lines = printed(BenchResult(Recording.__new__(Recording), [], facts))  # type: ignore[arg-type]
+    text = " ".join(lines)
+    start = text.index("what decides: ")
+    assert text[start:] == (
+        "what decides: 20 rounds, within 2.0% at p50 and no bound at p99, 7 of 60 visits waited"
+        + line
+    )
+    quality["half_p99"] = 5.0
+    again = printed(BenchResult(Recording.__new__(Recording), [], facts))  # type: ignore[arg-type]
+    assert "and 14741.3% at p99, 7" in " ".join(again)

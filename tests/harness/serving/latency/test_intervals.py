@@ -242,3 +242,13 @@ def test_a_difference_at_the_bar_is_none():
     for twins in (Difference(0.5, 0.25, 0.125, 20), Difference(-0.5, 0.125, 0.0625, 20)):
         assert not beyond_floor(change, twins)
         assert beyond_floor(change._replace(mean=-0.7500001), twins)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_samples_at_the_quantile_count_as_below_it(seed):
+    """Whole milliseconds, most of them equal to the median itself."""
+    rng = np.random.default_rng(seed)
+    rounds = [rng.integers(1, 4, 9 + 2 * at).astype(float) for at in range(6)]
+    result = quantile_interval(rounds, 0.5, 0.95)
+    assert result.value == 2.0
+    assert result[:3] == pytest.approx(_woodruff_by_hand(rounds, 0.5), rel=1e-9)

@@ -10,6 +10,7 @@ from fusefront.harness.serving.export.parity import Parity
 from fusefront.harness.serving.latency import session
 from fusefront.harness.serving.latency.parity_gate import Gated
 from fusefront.harness.serving.latency.paying import paying, time_ratio
+from fusefront.harness.serving.latency.session import DISCARD
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +81,20 @@ def test_what_was_timed_before_is_timed_again_whatever_it_takes(clock: Clock) ->
     ]
     before = {("a", "onnx"), ("b", "onnx"), ("a", "onnx-int8")}
     assert paying(gated, PLAN, pytest.fail, before) == gated[:3]
+
+
+def test_each_is_warmed_by_50_requests_and_timed_in_15_rounds_of_20(clock: Clock) -> None:
+    calls: list[int] = []
+    pair = [clock.gated("a", way, ms) for way, ms in (("onnx-int8", 0.5), ("onnx", 1.0))]
+
+    def counted(number: int, gated: Gated) -> Gated:
+        def call(feed: Any) -> object:
+            calls.append(number)
+            return gated.call(feed)
+
+        return Gated(gated.trained, gated.way, gated.backend, call, gated.parity)
+
+    ratio = time_ratio(counted(0, pair[0]), counted(1, pair[1]), PLAN)
+    assert ratio == pytest.approx(0.5)
+    assert calls[:100] == [0] * 50 + [1] * 50
+    assert sorted(calls[100:]) == [0] * 15 * (20 + DISCARD) + [1] * 15 * (20 + DISCARD)

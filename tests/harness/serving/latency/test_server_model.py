@@ -78,3 +78,17 @@ def test_a_closed_loop_hides_what_the_schedule_shows():
     latency = predicted_latency(service, 0.5, gaps)
     assert np.quantile(service, 0.99) == pytest.approx(0.2)
     assert np.quantile(latency, 0.99) > 20 * np.quantile(service, 0.99)
+
+
+def test_ceiling_is_halved_twelve_times():
+    """Its load is a multiple of 2 ** -12 whatever the limit; a thirteenth half would show."""
+    rng = np.random.default_rng(1)
+    pitches = rng.lognormal(0, 0.3, 2000)
+    loads = [
+        predicted_ceiling(pitches, limit, np.random.default_rng(0), requests=4000, block=50).load
+        for limit in np.linspace(3.0, 9.0, 12)
+    ]
+    steps = np.array(loads) * 2**12
+    assert (steps == np.round(steps)).all()
+    assert any(step % 2 for step in steps)
+    assert (np.diff(loads) > 0).all()

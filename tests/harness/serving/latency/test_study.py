@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import find_study
 from fusefront.harness.serving.latency import backends as backends_module
 from fusefront.harness.serving.latency import scenarios
+from fusefront.harness.serving.latency import study as study_module
 from fusefront.harness.serving.latency.session import DISCARD, SAMPLES, VISITS
 from fusefront.harness.serving.latency.show import bench_parts
 from fusefront.harness.serving.latency.study import BenchOptions, bench_study
@@ -316,3 +318,25 @@ def test_an_own_backend_that_cannot_run_here_is_left_out(measured, tmp_path):
     result = bench_study(folder, options=options, tell=messages.append)
     assert {row["backend"] for row in result.rows} == {"onnx"}
     assert "no such chip; left out" in messages
+
+
+def test_other_processes_are_judged_by_the_time_that_the_bench_took(measured, monkeypatch):
+    folder, *_ = measured
+    readings, shares = iter([100.0, 103.5]), []
+    clock = SimpleNamespace(
+        monotonic=lambda: next(readings), perf_counter=study_module.time.perf_counter
+    )
+
+    def others(before, after, seconds):
+        shares.append(seconds)
+        return ["other 0.50 cores"]
+
+    monkeypatch.setattr(study_module, "time", clock)
+    monkeypatch.setattr(study_module, "others", others)
+    request = BenchOptions(
+        rounds=2, candidates=(1,), decide_at=1, backends=("eager",), end_to_end=False, paced=False,
+        server=False, as_trained=False, cold=False, budget_s=1.0,
+    )  # fmt: skip
+    result = bench_study(folder, options=request)
+    assert shares == [3.5]
+    assert result.facts["others"] == ["other 0.50 cores"]
