@@ -102,15 +102,26 @@ class Loops:
         """One query vector over slot vectors, head by head."""
         d, heads = len(slots[0]), layer.heads
         width = d // heads
-        queries = self.matrix(self.numbers(layer.ask.weight), query, self.numbers(layer.ask.bias))
         keys_and_values = [self.matrix(self.numbers(layer.tell.weight), slot) for slot in slots]
         mixed = np.zeros(d)
-        for head in range(heads):
+        for head, weights in enumerate(self.read(layer, query, slots)):
             own = slice(head * width, (head + 1) * width)
-            scores = [float(queries[own] @ both[:d][own]) / width**0.5 for both in keys_and_values]
-            for weight, both in zip(self.softmax(scores), keys_and_values, strict=True):
+            for weight, both in zip(weights, keys_and_values, strict=True):
                 mixed[own] += weight * both[d:][own]
         return self.flat(layer.mix, mixed)
+
+    def read(self, layer, query, slots):
+        """Of each head, how one query vector weighs the slot vectors."""
+        d, heads = len(slots[0]), layer.heads
+        width = d // heads
+        queries = self.matrix(self.numbers(layer.ask.weight), query, self.numbers(layer.ask.bias))
+        keys = [self.matrix(self.numbers(layer.tell.weight), slot)[:d] for slot in slots]
+        weights = []
+        for head in range(heads):
+            own = slice(head * width, (head + 1) * width)
+            scores = [float(queries[own] @ key[own]) / width**0.5 for key in keys]
+            weights.append(self.softmax(scores))
+        return weights
 
     def encoder(self, layer, tokens):
         """A post-norm transformer layer over a list of vectors."""

@@ -160,3 +160,42 @@ def test_src_starts_training_from_noisy_slots(loops):
     noisy = (signal**0.5 * x + (1.0 - signal) ** 0.5 * drawn)[0].numpy()
     expected = reverse_steps(loops, operator, dict(enumerate(noisy)), [0, 1, 2])
     np.testing.assert_allclose(token.numpy(), expected, rtol=1e-9)
+
+
+def read_weights(loops, operator, x, there):
+    """Mean over heads and readers, slot by slot; what is absent weighs nothing."""
+    if operator.name == "self_attention":
+        named = {m: x[m] + loops.numbers(operator.slot)[m] for m in there}
+        layer, readers = operator.layers[0].attention, list(named.values())
+    elif operator.name == "perceiver":
+        named = {m: x[m] + loops.numbers(operator.slot)[m] for m in there}
+        layer, readers = operator.read, list(loops.numbers(operator.latents))
+    else:
+        encode = operator.encode
+        named = {m: x[m] + loops.numbers(encode.slot)[m] for m in there}
+        layer, readers = encode.layers[0].attention, list(loops.numbers(encode.queries))
+    among = list(named.values()) if operator.name != "fq_former" else [*readers, *named.values()]
+    weights = np.zeros(len(x))
+    for reader in readers:
+        for head in loops.read(layer, reader, among):
+            for m, weight in zip(named, head[len(among) - len(named) :], strict=True):
+                weights[m] += weight / len(readers) / layer.heads
+    return weights
+
+
+@pytest.mark.parametrize("name", ["self_attention", "perceiver", "fq_former"])
+def test_attention_tells_how_its_slots_are_read(loops, name):
+    """In the first layer, absent slots neither read nor are read."""
+    torch.manual_seed(5)
+    operator = OPERATORS[name](3, D, heads=2).double().eval()
+    for parameter in operator.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(4, 3, D, dtype=torch.float64)
+    present = torch.tensor([[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], dtype=torch.bool)
+    broken = x.masked_fill(~present.unsqueeze(-1), float("nan"))
+    weights = operator.weights(broken, present).detach().numpy()
+    for row in range(3):
+        there = np.flatnonzero(present[row].numpy()).tolist()
+        expected = read_weights(loops, operator, x[row].numpy(), there)
+        np.testing.assert_allclose(weights[row], expected, rtol=1e-9)
+    assert weights[3].tolist() == [0.0, 0.0, 0.0]

@@ -26,14 +26,27 @@ class QueryEncoder(nn.Module):
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         """x [..., M, d], cleared; present [..., M] -> [..., d]."""
-        queries = self.queries.expand(*x.shape[:-2], -1, -1)  # (..., Q, d)
-        y = torch.cat([queries, x + self.slot], -2)  # (..., Q + M, d)
-        always = present.new_ones(()).expand(queries.shape[:-1])  # (..., Q)
-        bias = absent_bias(torch.cat([always, present], -1), x.dtype)  # (..., Q + M)
+        y, bias = self._sequence(x, present)
         for layer in self.layers:
             y = layer(y, bias)
         mixed: Tensor = self.mix(y[..., : self.queries.shape[0], :].flatten(-2))
         return mixed
+
+    def weights(self, x: Tensor, present: Tensor) -> Tensor:
+        """How the queries read each slot in the first layer [..., M], mean over heads and queries;
+        what is left to 1 they read of one another."""
+        y, bias = self._sequence(x, present)
+        first, count = self.layers[0], self.queries.shape[0]
+        assert isinstance(first, EncoderLayer)
+        read = first.attention.weights(y[..., :count, :], y, bias)[..., count:]  # (..., Q, M)
+        return read.mean(-2).masked_fill(~present, 0.0)
+
+    def _sequence(self, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and slots [..., Q + M, d], and the mask of those that are there [..., Q + M]."""
+        queries = self.queries.expand(*x.shape[:-2], -1, -1)  # (..., Q, d)
+        always = present.new_ones(()).expand(queries.shape[:-1])  # (..., Q)
+        bias = absent_bias(torch.cat([always, present], -1), x.dtype)
+        return torch.cat([queries, x + self.slot], -2), bias
 
 
 class FqFormer(FusionOperator):
@@ -52,6 +65,10 @@ class FqFormer(FusionOperator):
     @property
     def tokens_out(self) -> int:
         return 1
+
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """As `QueryEncoder.weights`."""
+        return self.encode.weights(cleared(x, present), present)
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         return one_token(self.encode(cleared(x, present), present), present)  # (..., 1, d)

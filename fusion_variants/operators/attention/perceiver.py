@@ -33,6 +33,12 @@ class Perceiver(FusionOperator):
     def tokens_out(self) -> int:
         return 1
 
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """How the latents read each slot [..., M], mean over heads and latents."""
+        x = cleared(x, present) + self.slot
+        weight = self.read.weights(self.latents, x, absent_bias(present, x.dtype)).mean(-2)
+        return weight.masked_fill(~present, 0.0)
+
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present) + self.slot  # (..., M, d)
         content = self.read(self.latents, x, absent_bias(present, x.dtype))  # (..., Q, d)

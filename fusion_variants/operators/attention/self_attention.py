@@ -29,6 +29,17 @@ class SelfAttention(FusionOperator):
     def tokens_out(self) -> int:
         return 1 if self.readout == "mean" else self.slots
 
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """How the present slots read each slot in the first layer [..., M], mean over heads and
+        readers."""
+        y = cleared(x, present) + self.slot
+        first = self.layers[0]
+        assert isinstance(first, EncoderLayer)
+        read = first.attention.weights(y, y, absent_bias(present, y.dtype))  # (..., M, M)
+        readers = present.unsqueeze(-1).to(read.dtype)
+        weight = (read * readers).sum(-2) / readers.sum(-2).clamp_min(1)
+        return weight.masked_fill(~present, 0.0)
+
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         y = cleared(x, present) + self.slot  # (..., M, d)
         bias = absent_bias(present, y.dtype)  # (..., M)

@@ -120,7 +120,8 @@ def test_each_pair_of_target_and_history_is_not_summed_up(
 @pytest.mark.parametrize(
     ("operator", "placement", "sums"),
     [("scalar_gate", "logit", True), ("logit_weighted", "logit", True), ("senet", "item", False),
-     ("gmu", "item", False), ("cross_attention", "item", True)],
+     ("gmu", "item", False), ("cross_attention", "item", True), ("self_attention", "item", True),
+     ("perceiver", "item", True), ("fq_former", "item", False)],
 )  # fmt: skip
 def test_shipped_gates_and_attention_tell_their_weights(
     ragged: PreparedDataset, parts: Parts, operator: str, placement: str, *, sums: bool
