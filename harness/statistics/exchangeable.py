@@ -31,7 +31,7 @@ def steadied(variance: Floats, seeds: Floats) -> Floats:
     """
     own = np.nan_to_num(seeds)
     known = own > 0
-    change = np.where(known, (own[known].mean() - own) / 2, 0.0) if known.any() else 0 * own
+    change = np.where(known, (own[known].mean() - own) / 2, 0.0) if known.any() else own
     steady: Floats = np.maximum(variance + change[:, None] + change, 0.0)
     np.fill_diagonal(steady, 0.0)
     return steady

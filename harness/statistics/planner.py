@@ -90,7 +90,7 @@ def plan(
     counts = sorted({*SEEDS, seeds} - {1})
     lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in counts)
     alone = seeds_needed(parts, effect, level)
-    now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level) if seeds > 1 else 0.0
+    now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level)
     result = PowerPlan(
         effect=effect,
         alpha=level,

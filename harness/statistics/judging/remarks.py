@@ -125,7 +125,7 @@ def _seeds(comparison: Comparison) -> list[str]:
         sentences.append(f"{_some(pairs)}: two seeds; 95 % intervals may cover as little as 88 %.")
     s2 = comparison.model.s2[(comparison.model.n > 1) & (comparison.model.n < 5)]
     s2 = s2[s2 > 0]
-    few = len(s2) > 1 and s2.max() > 25 * s2.min() and not pairs
+    few = len(s2) and s2.max() > 25 * s2.min() and not pairs
     if few and comparison.model.has_intervals:
         sentences.append(
             "Seed variances differ much between strategies and there are fewer than five seeds: "

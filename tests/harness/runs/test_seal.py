@@ -1,10 +1,14 @@
 """The record of looks at test stands damage: an unknown look, or one sentence."""
 
+import contextlib
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.runs import seal
 from fusefront.harness.runs.files import write_json, write_text
 from fusefront.harness.runs.seal import (
     LOG,
@@ -12,6 +16,7 @@ from fusefront.harness.runs.seal import (
     Looks,
     Opening,
     open_test,
+    open_test_of_run,
     openings,
 )
 
@@ -105,3 +110,42 @@ def test_a_log_that_was_emptied_goes_on_and_forgets_nothing(folder: Path) -> Non
     assert len(lines) == 2
     assert open_test(folder, "decide").before == (UNKNOWN_LOOKS, looks.opening)
     assert (folder / LOG).read_text().splitlines() == lines
+
+
+def test_two_looks_at_once_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process writes its line while this one waits for the lock."""
+    shutil.copytree(folder, folder / "studies" / "shop")
+    place = folder / "studies" / "shop"
+    whole = seal.locked
+
+    @contextlib.contextmanager
+    def late(*words: Any) -> Any:
+        monkeypatch.setattr(seal, "locked", whole)
+        open_test(place, "compare")
+        with whole(*words):
+            yield
+
+    monkeypatch.setattr(seal, "locked", late)
+    assert open_test(place, "compare").number == 1
+    assert [look.purpose for look in openings(place)] == ["compare"]
+    open_test(place, "decide")
+    assert [look.purpose for look in openings(place)] == ["compare", "decide"]
+
+
+def test_a_look_at_a_run_is_one_at_every_study_that_has_it_or_may_have_it(tmp_path: Path) -> None:
+    for name, run_id in (("with", "r"), ("without", "other"), ("broken", "other"), ("torn", "")):
+        study = tmp_path / "studies" / name
+        study.mkdir(parents=True)
+        write_text(study / "study.yaml", f"name: {name}\n")
+        cells = [{**CELL, "run_id": run_id, "settings": {}}]
+        if name == "broken":
+            cells.append({"strategy": "b"})
+        write_json(study / "matrix.json", {**MATRIX, "cells": cells})
+    write_text(tmp_path / "studies" / "torn" / "matrix.json", "{")
+    open_test_of_run(tmp_path, "r", "explain")
+    looks = {
+        path.name: [look.purpose for look in openings(path)]
+        for path in (tmp_path / "studies").iterdir()
+        if path.name[0] != "."
+    }
+    assert looks == {"with": ["explain"], "without": [], "broken": ["explain"], "torn": ["explain"]}

@@ -87,3 +87,19 @@ def test_all_intervals_hold_at_once_in_simulated_studies() -> None:
 
 def _fewer(model: JointModel) -> object:
     return model.null.take(slice(0, 3000))
+
+
+def test_no_interval_is_narrower_than_students_for_its_contrast_alone() -> None:
+    """Of a single contrast with few degrees of freedom, whatever the drawn quantile says."""
+    wider = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        model = planted(1e-9, 1e-6, n=2 + seed % 3)
+        weights = rng.normal(size=(1, 4))
+        result = contrasts(model, weights)
+        alone = stats.t.ppf(0.975, result.df[0])
+        half = (result.high[0] - result.value[0]) / result.se[0]
+        assert half == pytest.approx(max(alone, result.critical))
+        assert result.value[0] - result.low[0] == pytest.approx(half * result.se[0])
+        wider += alone > 1.0001 * result.critical
+    assert wider > 5

@@ -130,3 +130,5 @@ def test_seed_variances_move_half_the_way_to_their_mean() -> None:
     assert steady[0, 1] == pytest.approx(1.0 + 0.2 + 0.4)
     assert steady[0, 2] == pytest.approx(2.0 + 0.2)
     assert np.diag(steady).tolist() == [0.0, 0.0, 0.0]
+    alike = np.array([np.nan, 0.0, np.nan])  # nothing varies with the seed
+    assert steadied(rows, alike).tolist() == rows.tolist()

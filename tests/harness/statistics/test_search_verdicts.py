@@ -133,3 +133,10 @@ def test_verdicts_on_ways_of_fusing_outlive_the_record(source):
         if trials is None:
             record.pop("search")  # a record of before
             assert Comparison.from_dict(record).search is None
+
+
+def test_two_ways_of_fusing_have_a_best(source):
+    """Steady searches: the better of two is alone in the set."""
+    names = ("base", "good")
+    two = MemorySource(source.table, {name: source.scores[name] for name in names})
+    assert judged(two, dict.fromkeys(names, STEADY)).search.best_set == ("good",)

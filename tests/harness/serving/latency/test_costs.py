@@ -1,6 +1,7 @@
 """Money, products, tables and queues of a bench by hand; no clock is read."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from fusefront.harness.serving.latency.bench import (
     visit_length,
 )
 from fusefront.harness.serving.latency.bench_record import BenchRow, ServerLine, quantile_of
-from fusefront.harness.serving.latency.cost import multiplications, per_million
+from fusefront.harness.serving.latency.cost import cold_start, multiplications, per_million
 from fusefront.harness.serving.latency.intervals import difference, smallest_difference
 from fusefront.harness.serving.latency.scenarios import served
 from fusefront.harness.serving.latency.server import (
@@ -340,3 +341,14 @@ def test_how_precise_and_how_repeatable_it_was_is_one_line(
     quality["half_p99"] = 5.0
     again = printed(BenchResult(Recording.__new__(Recording), [], facts))  # type: ignore[arg-type]
     assert "and 14741.3% at p99, 7" in " ".join(again)
+
+
+def test_a_graph_that_no_process_loads_says_the_end_of_its_error(tmp_path: Path) -> None:
+    graph, feed = tmp_path / "scorer.onnx", tmp_path / "feed.npz"
+    graph.write_bytes(b"no graph")
+    with pytest.raises(RuntimeError, match="a fresh process cannot load it: ") as refused:
+        cold_start(graph, feed)
+    reason = str(refused.value).split("cannot load it: ")[1]
+    assert len(reason) == 500
+    assert "INVALID_PROTOBUF" in reason
+    assert not reason.startswith("Traceback")

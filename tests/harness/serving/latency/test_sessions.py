@@ -94,7 +94,7 @@ def test_a_noisier_machine_gets_more_rounds(monkeypatch: pytest.MonkeyPatch, noi
 
 def test_time_ends_it_before_a_step_that_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(1.0)
-    until = UntilPrecise([KEY], 10, 0.001, most_s=5.0, clock=lambda: machine.now / 1e9)
+    until = UntilPrecise([KEY], 10, 0.001, most_s=5.0, clock=lambda: 70.0 + machine.now / 1e9)
     recording = run(machine, monkeypatch, 10, more=until)
     assert until.ended == "time"
     (rounds,) = recording.rounds_by_session()
