@@ -20,7 +20,7 @@ def bench(
     backends: Annotated[
         list[str] | None,
         typer.Option(
-            help="onnx, onnx-int8, eager, compile or your own; may be repeated.",
+            help="onnx, onnx-int8, onnx-searched, eager, compile or your own; may be repeated.",
             show_default="onnx and the study's",
         ),
     ] = None,

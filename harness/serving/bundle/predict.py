@@ -25,6 +25,8 @@ from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.opened import load_session, read_manifest, score
 from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.serving.export.scorer import probability
+from fusefront.harness.serving.export.searched import FILE as SEARCH
+from fusefront.harness.serving.export.searched import PLACES, SearchAhead, searched
 
 ROWS = 4096  # of the file at a time
 
@@ -140,6 +142,7 @@ def predict_file(
     session = load_session(bundle)
     names = [value.name for value in session.get_inputs()]
     encoder, shape = open_encoder(bundle), FeedShape.from_json(manifest["shape"])
+    search = SearchAhead.read(bundle / SEARCH) if SEARCH in manifest["files"] else None
     encoder.tally = tally if tally is not None else Tally()
     encoder.counting = counting
     if not source.is_file():
@@ -149,6 +152,8 @@ def predict_file(
     for frame in stream(source, columns.all, ROWS):
         feed = feed_of(encoder.encode(frame, columns, source, first), shape)
         first += frame.height
+        if search is not None and PLACES in (ahead := search.ahead(feed)):
+            feed = searched(ahead)
         logits = score(session, bundle, {name: feed[name] for name in names})
         yield probability(logits[:, 0])
 

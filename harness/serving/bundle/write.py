@@ -41,6 +41,9 @@ from fusefront.harness.serving.export.parity import (
 )
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer, probability
+from fusefront.harness.serving.export.search_of import search_of
+from fusefront.harness.serving.export.searched import FILE as SEARCH
+from fusefront.harness.serving.export.searched import SearchedScorer
 from fusefront.harness.serving.export.tables import ROW_FORMATS, RowFormat, kinds_stored
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
@@ -100,6 +103,9 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
     core = export_core(loaded.model, loaded.codes, loaded.schema)
     scorer = Scorer(write_scorer(core, loaded.codes, folder / "scorer.onnx", rows=rows))
     parity = _gate(loaded, scorer, rows)
+    search = search_of(loaded.model, loaded.codes)
+    if search is not None:
+        search.write(folder / SEARCH)
     golden(loaded, scorer, folder / "golden.npz")
     shutil.copyfile(loaded.run / "model" / "weights.safetensors", folder / "weights.safetensors")
     shutil.copyfile(loaded.store.path / "items" / "keys.parquet", folder / "items.parquet")
@@ -117,7 +123,7 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
             loaded.store,
             loaded.run,
             feed_shape(loaded.schema),
-            scorer.logits,
+            SearchedScorer(scorer, search).logits,
             exact=rows == "float32",
         )
     tables = sum(path.stat().st_size for path in folder.glob("*.bin"))

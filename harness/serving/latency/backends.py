@@ -20,6 +20,8 @@ from fusefront.harness.serving.export.online import (
 from fusefront.harness.serving.export.quantize import quantized
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer
+from fusefront.harness.serving.export.search_of import search_of
+from fusefront.harness.serving.export.searched import SearchedScorer
 from fusefront.harness.serving.export.tables import RowFormat
 
 
@@ -41,8 +43,19 @@ class OnnxRuntime(Backend):
         return Scorer(path).run
 
     def select(self, loaded: Callable[[Feed], object], feed: Feed) -> Feed:
-        scorer: Scorer = loaded.__self__  # type: ignore[attr-defined]
+        scorer: Scorer | SearchedScorer = loaded.__self__  # type: ignore[attr-defined]
         return scorer.select(feed)
+
+
+class OnnxSearched(OnnxRuntime):
+    """What ships, fed with the items that content search left, found before the request; for
+    models without such a search it is what ships."""
+
+    name: ClassVar[str] = "onnx-searched"
+
+    def load(self, trained: Trained) -> Callable[[Feed], object]:
+        scorer: Scorer = super().load(trained).__self__  # type: ignore[attr-defined]
+        return SearchedScorer(scorer, search_of(trained.model, trained.codes)).run
 
 
 class OnnxInt8(OnnxRuntime):
@@ -131,6 +144,7 @@ def as_trained(trained: Trained) -> Callable[[Feed], object]:
 BACKENDS: Mapping[str, type[Backend]] = {
     "onnx": OnnxRuntime,
     "onnx-int8": OnnxInt8,
+    "onnx-searched": OnnxSearched,
     "eager": TorchEager,
     "compile": TorchCompiled,
 }
