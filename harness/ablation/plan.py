@@ -111,6 +111,7 @@ class Workbench:
 
     def _bodies(self, change: Change) -> list[dict[str, Any]]:
         base = self.parent.model_dump(mode="json")
+        base["space"] = {k: v for k, v in base["space"].items() if not belongs(k, change)}
         settings, training = _apart(change)
         beneath = {k: v for k, v in base.items() if k.partition(".")[0] not in settings}
         trained = {"training": {**base["training"], **training}}
@@ -142,6 +143,15 @@ def _apart(change: Change) -> tuple[dict[str, Any], dict[str, Any]]:
         if key.startswith("training.")
     }
     return settings, training
+
+
+def belongs(key: str, changed: Collection[str]) -> bool:
+    """Whether a dotted key is one of the settings `changed`, or lies within one.
+
+    >>> belongs("head.hidden", ["head"]), belongs("header", ["head"])
+    (True, False)
+    """
+    return any(key == name or key.startswith(f"{name}.") for name in changed)
 
 
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[AblatedStrategy]:

@@ -9,7 +9,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation.factors import AblationDesign, design_of
 from fusefront.harness.ablation.forecast import AblationForecast, forecast
 from fusefront.harness.ablation.path import NO_PATH, PathRuns
-from fusefront.harness.ablation.plan import AblatedStrategy, Workbench
+from fusefront.harness.ablation.plan import AblatedStrategy, Workbench, belongs
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.jobs.matrix import StudyPlan
@@ -229,8 +229,4 @@ def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
 def applicable(params: Mapping[str, Json], removal: AblatedStrategy) -> dict[str, Json]:
     """The winning parameters without those of the settings that the removal changes."""
     changed = removal.changed or (removal.without,)
-    return {
-        key: value
-        for key, value in params.items()
-        if not any(key == name or key.startswith(f"{name}.") for name in changed)
-    }
+    return {key: value for key, value in params.items() if not belongs(key, changed)}

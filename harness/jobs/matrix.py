@@ -275,7 +275,7 @@ class StudyPlan:
         own = {
             key: tuple(values)
             for key, values in self.parts.baselines[strategy.baseline].choices.items()
-            if not _is_set(key, strategy.settings)
+            if not _is_set(key, strategy.settings) and key not in self.unfit.get(name, ())
         }
         common = self._common_space(name)
         return {**common, **own, **common, **strategy.space}  # keys in order of first mention

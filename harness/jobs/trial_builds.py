@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fusefront.baselines.models.composed import Composed
+from fusefront.baselines.settings import expand
 from fusefront.baselines.zoo import check_settings
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
@@ -114,7 +115,14 @@ def _of_the_study(plan: "StudyPlan") -> Space:
 
 
 def _unfit(plan: "StudyPlan", own: Sequence[Own], name: str) -> frozenset[str]:
-    return frozenset(key for key in _of_the_study(plan) if not _known(plan, own, name, key))
+    """The keys of the study's space that the model does not have, and those of its baseline's
+    choices that belong to a part in whose place the strategy has another."""
+    strategy = plan.strategies[name]
+    fixed = expand(strategy.settings)
+    choices = plan.parts.baselines[strategy.baseline].choices
+    beneath = [key for key in choices if "." in key and key.partition(".")[0] in fixed]
+    keys = dict.fromkeys((*_of_the_study(plan), *beneath))
+    return frozenset(key for key in keys if not _known(plan, own, name, key))
 
 
 def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
@@ -127,10 +135,11 @@ def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
         return word in Training.model_fields
     strategy = plan.strategies[name]
     space = {**_of_the_study(plan), **strategy.space}
-    own_choices = plan.parts.baselines[strategy.baseline].choices
-    if key in own_choices:
+    choices = plan.parts.baselines[strategy.baseline].choices
+    part = key.partition(".")[0]
+    if key in choices and (part == key or part not in expand(strategy.settings)):
         return True
-    values = list(_values(space.get(key, ()))) or [None]
+    values = list(_values(space.get(key, choices.get(key, ())))) or [None]
     parents = [part for part in space if key.startswith(f"{part}.")]
     frames = [{part: value} for part in parents for value in _values(space[part])] or [{}]
     return any(_has(plan, own, name, {**frame, key: value}) for frame in frames for value in values)
@@ -138,7 +147,10 @@ def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
 
 def _has(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, Json]) -> bool:
     strategy = plan.strategies[name]
-    settings, _ = apply(params, strategy.settings, strategy.training)
+    try:
+        settings, _ = apply(params, strategy.settings, strategy.training)
+    except UsageError:  # the part is left out
+        return False
     try:
         _build(plan, own, name, settings, whole=False)
     except UsageError as error:

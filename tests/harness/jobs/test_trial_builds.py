@@ -142,6 +142,27 @@ def test_a_key_of_some_models_is_searched_where_it_is_a_setting(ragged: Prepared
     ]
 
 
+@pytest.mark.parametrize("head", ["linear", {"name": "linear"}])
+def test_what_belongs_to_a_part_that_another_replaces_is_not_searched(
+    ragged: PreparedDataset, head: Any
+) -> None:
+    """The baseline's own choices are those of its own head; of a head of its kind they stay."""
+    own = {"baseline": "compressed_fusion"}
+    strategies = {"plain": {**own, "head": head}, "own": own, "wide": {**own, "head.dropout": 0.3}}
+    matrix = plan(ragged, {"strategies": strategies})
+    assert "head.hidden" not in matrix.space("plain")
+    assert {"head.hidden", "head.dropout"} <= matrix.space("own").keys()
+    assert "head.hidden" in matrix.space("wide")
+    assert "head.dropout" not in matrix.space("wide")
+    matrix = plan(ragged, {"strategies": strategies, **searched(head__hidden=[[8], [4]])})
+    assert matrix.space("own")["head.hidden"] == ([8], [4])
+    assert "head.hidden" not in matrix.space("plain")
+    assert "tuning.space: 'head.hidden' is no setting of" in matrix.unsearched[0]
+    assert "plain" in matrix.unsearched[0]
+    bare = {"bare": {**own, "compressor": None}}
+    assert not [key for key in plan(ragged, {"strategies": bare}).space("bare") if "compr" in key]
+
+
 def test_a_key_with_one_value_has_it_in_every_run(ragged: PreparedDataset) -> None:
     """Also where no trial ended well: the runs try the defaults, and this is one of them."""
     matrix = plan(ragged, searched(training__tau=[7.0]))
