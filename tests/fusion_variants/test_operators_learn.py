@@ -67,6 +67,50 @@ def test_operators_that_look_across_slots_follow_a_product(name):
     assert learned(OPERATORS[name](3, D), product_of_two) > 0.7
 
 
+@pytest.mark.parametrize(("name", "specific"), [("mean", False), ("sum", False), ("concat", True)])
+def test_one_map_for_all_slots_lies_below_one_for_each(name, specific):
+    """Theory: w (x_0 + x_1 + x_2) explains at most |f - s|^2 / 6 of f x_0 - s x_1, whose slots are
+    independent and of variance 1; a map for each slot explains all of it."""
+    torch.manual_seed(0)
+    share = learned(OPERATORS[name](3, D), lambda x: x[:, 0] @ FIRST - x[:, 1] @ SECOND)
+    most = float((FIRST - SECOND).square().sum()) / 6
+    assert share == pytest.approx(1.0 if specific else most, abs=0.03)
+
+
+def repeated_and_own():
+    """Two slots of 8 numbers: the first four of both are the same, the others each slot's own."""
+    x = torch.randn(256, 2, D)
+    x[:, 1, : D // 2] = x[:, 0, : D // 2]
+    return x
+
+
+def own_parts(x):
+    """What each slot says alone, with opposite signs, so that one map for both knows nothing."""
+    return (x[:, 0] - x[:, 1]) @ FIRST
+
+
+@pytest.mark.parametrize(("part", "least", "most"), [("shared", -0.05, 0.05), ("specific", 0.9, 1)])
+def test_the_shared_part_alone_lies_below_the_specific_where_slots_differ(part, least, most):
+    """Either part of `shared_specific` alone, the other being zero: the mean of shared parts has
+    no correlation with a difference of slots, the specific parts have it whole."""
+    torch.manual_seed(0)
+    operator = OPERATORS["shared_specific"](2, D, weight=0.0)
+    other = operator.specific if part == "shared" else operator.shared
+    for parameter in other.parameters():
+        nn.init.zeros_(parameter).requires_grad_(False)
+    assert least < learned(operator, own_parts, make=repeated_and_own) <= most
+
+
+@pytest.mark.parametrize("part", ["shared", "specific"])
+def test_either_part_alone_knows_what_slots_repeat(part):
+    torch.manual_seed(0)
+    operator = OPERATORS["shared_specific"](2, D, weight=0.0)
+    other = operator.specific if part == "shared" else operator.shared
+    for parameter in other.parameters():
+        nn.init.zeros_(parameter).requires_grad_(False)
+    assert learned(operator, lambda x: x[:, 0, 0], make=repeated_and_own) > 0.95
+
+
 @pytest.mark.parametrize("name", SUMS)
 def test_operators_that_add_cannot_follow_a_product(name):
     torch.manual_seed(0)
