@@ -99,6 +99,9 @@ def test_quality_counts_what_decides_and_nothing_else() -> None:
         "between_p99": None,
         "disturbed": [],
     }
+    old = cast(dict[str, Any], row())
+    del old["contended_visits"]  # of a record without them
+    assert quality_of([cast(BenchRow, old)], facts(), 10)["contended_visits"] == 0
     bare = quality_of([], BenchFacts(), 10)
     assert (bare["sessions"], bare["visits"], bare["contended_share"]) == (0, 0, 0.0)
     assert (bare["samples"], bare["half_p50"]) == (None, None)
