@@ -135,3 +135,11 @@ def test_items_are_moved_offline_in_pieces(
         ):
             np.testing.assert_allclose(turned, expected[:, order], rtol=1e-5, atol=1e-6)
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize("name", ["early_fusion", "compressed_fusion", "gated_fusion"])
+def test_a_table_of_one_value_is_read_without_a_split(name: str) -> None:
+    light = export_core(*trained(name)).light
+    assert light is not None
+    splits = [node for node in light.graph.graph.node if node.op_type == "Split"]
+    assert all(len(node.output) > 1 for node in splits)

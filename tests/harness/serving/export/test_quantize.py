@@ -124,3 +124,27 @@ def test_weights_are_read_as_the_product_reads_them() -> None:
 def test_what_is_no_plain_product_is_left_alone(odd: onnx.ModelProto) -> None:
     assert [p.node.output[0] for p in products(odd)] == ["logits"]
     assert [p.node.output[0] for p in products(graph())] == ["inner", "logits"]
+
+
+def test_a_product_without_attributes_is_its_weights_alone() -> None:
+    """A MatMul has no alpha, and a Gemm may leave its own out."""
+    plain = graph()
+    del plain.graph.node[0].attribute[:]
+    wide, narrow = products(plain)
+    np.testing.assert_allclose(wide.weights, WIDE, rtol=1e-6)
+    np.testing.assert_allclose(narrow.weights, NARROW, rtol=1e-6)
+    assert (wide.bias, narrow.bias) == (["bias"], [])
+
+
+def test_nothing_is_byte_nought_where_no_value_is_below_it() -> None:
+    """Of rectified values; the operators' domain is named once, also where it was before."""
+    x = rows(tails=True)
+    known = graph()
+    known.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    for model in (graph(), known):
+        both = quantize(model, [{"x": x}], least=10)
+        values = {i.name: numpy_helper.to_array(i) for i in both.graph.initializer}
+        assert values["logits_int8_zero"] == 0
+        assert values["inner_int8_zero"] > 100
+        domains = Counter(opset.domain for opset in both.opset_import)
+        assert domains == {"": 1, "com.microsoft": 1}

@@ -22,7 +22,7 @@ def moved(weights: np.ndarray, others: np.ndarray) -> float:
     return float(((others @ (weights - WEIGHTS)) ** 2).mean())
 
 
-def by_loop(weights: np.ndarray, basis: np.ndarray) -> np.ndarray:
+def by_loop(weights: np.ndarray, basis: np.ndarray, most: float = 127) -> np.ndarray:
     """Rounds one input at a time and inverts what is left anew each time."""
     square = basis.T @ basis / len(basis)
     square = square + DAMPING * np.trace(square) / len(square) * np.eye(len(square))
@@ -32,7 +32,7 @@ def by_loop(weights: np.ndarray, basis: np.ndarray) -> np.ndarray:
     while waiting:
         inverse = np.linalg.inv(square[np.ix_(waiting, waiting)])
         first = waiting[0]
-        result[first] = np.clip(np.round(left[first] / column), -127, 127)
+        result[first] = np.clip(np.round(left[first] / column), -most, most)
         lost = (left[first] - result[first] * column) / inverse[0, 0]
         for k, place in enumerate(waiting):
             left[place] = left[place] - inverse[k, 0] * lost
@@ -68,3 +68,18 @@ def test_a_column_of_nothing_stays_nothing() -> None:
     weights = WEIGHTS.copy()
     weights[:, 2] = 0.0
     assert (rounded(weights, rows(100)).integers[:, 2] == 0).all()
+
+
+def test_no_weight_goes_beyond_its_columns_127_steps() -> None:
+    """All are near the largest of their column, and what the others lost would push some over."""
+    rng = np.random.default_rng(3)
+    signs = np.where(rng.random((24, 5)) < 0.5, -1.0, 1.0)
+    weights = signs * (1.0 - 0.004 * rng.random((24, 5)))
+    inputs = rows(400)
+    expected = by_loop(weights, inputs[::2])
+    integers = rounded(weights, inputs).integers
+    assert (integers == expected).all()
+    assert {int(integers.min()), int(integers.max())} == {-127, 127}
+    free = by_loop(weights, inputs[::2], np.inf)
+    assert free.max() > 127
+    assert free.min() < -127

@@ -543,3 +543,11 @@ def test_a_difference_is_of_probabilities() -> None:
     expected = 1 / (1 + np.exp(-2.0)) - 1 / (1 + np.exp(2.0))
     assert difference(a, b) == pytest.approx(expected)
     assert difference(a[:, :0], b[:, :0]) == 0.0
+
+
+def test_a_shape_is_explicit_where_it_is_positive_at_every_probe() -> None:
+    shapes = {"both": [[2, 3], [4, 1]], "free": [[2, -1]], "copied": [[0, 3]]}
+    shapes["second"] = [[2, 3], [2, -1]]
+    observed = {name: [np.array(each) for each in some] for name, some in shapes.items()}
+    assert [name for name in shapes if rules._explicit(name, observed)] == ["both"]
+    assert not rules._explicit("absent", observed)
