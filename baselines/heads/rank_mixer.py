@@ -2,7 +2,7 @@
 
 X = the normed features in T chunks, each through a linear map of its own to width D. A block: part
 h of token t goes to token h as its part t (no parameter), S = LN(mixed + X), X ← LN(FFN_t(S_t) +
-S_t) with FFN_t = V_t ReLU(U_t s + u_t) + v_t; logit = w' mean_t X_t + b.
+S_t) with FFN_t = V_t GELU(U_t s + u_t) + v_t; logit = w' mean_t X_t + b.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,8 @@ class MixerBlock(nn.Module):
         """x [N, T, D] to [N, T, D]."""
         parts = torch.unflatten(x, -1, (x.shape[1], -1))  # [N, T, T, D / T]
         x = self.mixed_norm(parts.transpose(1, 2).flatten(-2) + x)
-        return self.fed_norm(self.leave(self.enter(x).relu()) + x)  # type: ignore[no-any-return]
+        fed = self.leave(functional.gelu(self.enter(x)))
+        return self.fed_norm(fed + x)  # type: ignore[no-any-return]
 
 
 class RankMixer(Head):

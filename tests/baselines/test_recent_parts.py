@@ -138,7 +138,10 @@ def test_rank_mixer_exchanges_parts_of_tokens(rows):
         x = [normed(block.mixed_norm, mixed[t] + x[t]) for t in range(2)]
         out = []
         for t in range(2):
-            inner = (x[t] @ block.enter.weight[t] + block.enter.bias[t, 0]).clamp(min=0)
+            inner = x[t] @ block.enter.weight[t] + block.enter.bias[t, 0]
+            inner = (
+                inner * (1.0 + torch.erf(inner / math.sqrt(2.0))) / 2.0
+            )  # the normal's share below
             fed = inner @ block.leave.weight[t] + block.leave.bias[t, 0]
             out.append(normed(block.fed_norm, fed + x[t]))
         expected = head.out.weight[0] @ (out[0] + out[1]) / 2 + head.out.bias[0]

@@ -1,6 +1,7 @@
 """Every operator of the zoo, with every value of every choice, keeps the contract."""
 
 import pytest
+import torch
 
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.testing.operator import check_fusion
@@ -89,3 +90,16 @@ def test_an_unknown_sharing_mode_is_refused():
 def test_more_chosen_experts_than_experts_are_refused():
     with pytest.raises(ValueError, match=r"top_k is 9; expected 0 \(all\) to the 4 experts"):
         OPERATORS["moe"](3, 8, top_k=9)
+
+
+@pytest.mark.parametrize("name", ["em3", "marn", "moe", "pamd", "shared_specific", "simcen"])
+def test_a_loss_is_of_rows_however_they_are_arranged(name):
+    operator = OPERATORS[name](4, 4).double().train()
+    torch.manual_seed(1)
+    x, present = torch.randn(2, 5, 4, 4).double(), torch.rand(2, 5, 4) < 0.8
+    losses = []
+    for lead in ((2, 5), (10,)):
+        torch.manual_seed(2)
+        losses.append(operator(x.view(*lead, 4, 4), present.view(*lead, 4)).loss)
+    assert losses[0] > 0.0
+    torch.testing.assert_close(*losses, rtol=1e-6, atol=0.0)  # some are of single precision

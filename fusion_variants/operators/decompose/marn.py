@@ -5,8 +5,9 @@ modality; max over present slots). Training adds weight * (CE(D(s), m) + λ CE(A
 λ CE(B(p), m)): D learns on detached s, the adversary A pushes modality out of s through reversed
 gradients, B keeps it in p.
 
-No code of the authors is public. MMCTR-Bench's adversary sees w_m s_m instead of s_m, and its B
-sees detached p, which teaches B alone; here B's loss reaches p, as the formula of the paper has it.
+No code of the authors is public. MMCTR-Bench's adversary sees w_m s_m instead of s_m, which
+corrects least the modality that still shows most; the click teaches its weights, too; and its B
+sees detached p, which teaches B alone. Here B's loss reaches p, as the formula of the paper has it.
 """
 
 from typing import ClassVar

@@ -6,8 +6,9 @@ rank(b, a): the common part of the other modality should help to rebuild x_a mor
 specific part does, rank(a, b) = -log σ(|R_a[c_a; s_b] - x_a|²/d - |R_a[c_b; s_a] - x_a|²/d).
 
 No code of the authors is public. MMCTR-Bench ranks otherwise: x_b rebuilt from c_a alone should
-beat x_b from x_a, and that x_b from s_a, and common parts are maps of each pair. Here both parts
-are of a modality, whatever it is paired with, so that three modalities do not have six.
+beat x_b from x_a, and that x_b from s_a; it rebuilds nothing from both parts, whose use for each
+other is what is ranked here. Its common parts are maps of each pair; here both parts are of a
+modality, whatever it is paired with, so that three modalities do not have six.
 """
 
 from itertools import combinations

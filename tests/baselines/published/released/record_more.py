@@ -164,11 +164,10 @@ def of_fuxictr():
 
 
 def of_mixer():
-    """A block of RankMixer; two of OneTrans, the last of its fields alone. ReLU for GELU."""
+    """A block of RankMixer; two of OneTrans, ReLU for GELU, the last of its fields alone."""
     from models import onetrans, rankmixer
 
-    relu = SimpleNamespace(gelu=torch.relu)
-    onetrans.F = rankmixer.F = relu
+    onetrans.F = SimpleNamespace(gelu=torch.relu)
     net = season(rankmixer.RankMixerBlock(2, WIDTH, 2))
     record("rank_mixer", net, net.forward, {"x": drawn(ROWS, 2, WIDTH)})
 
