@@ -66,7 +66,7 @@ pages: .venv/installed-test
 
 .typing:
 	mkdir -p .typing/fusefront
-	for room in harness baselines fusion_variants datasets reports; do ln -sfn ../../$$room .typing/fusefront/$$room; done
+	for folder in harness baselines fusion_variants datasets reports; do ln -sfn ../../$$folder .typing/fusefront/$$folder; done
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("fusefront needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -33,7 +33,7 @@ class Public(NamedTuple):
 
 @cache
 def trees() -> dict[Path, ast.Module]:
-    paths = sorted(path for room in PACKAGES for path in (ROOT / room).rglob("*.py"))
+    paths = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
     return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 

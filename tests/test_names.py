@@ -87,7 +87,7 @@ def test_a_file_is_called_by_what_is_inside() -> None:
 
 
 def test_a_file_name_stands_once_in_a_room_and_its_folders() -> None:
-    """Across rooms it may stand again, where it means the same (docs/development.md)."""
+    """Across folders it may stand again, where it means the same (docs/development.md)."""
     homes: dict[tuple[str, ...], list[Path]] = defaultdict(list)
     for path in files(*PACKAGES):
         parts = path.relative_to(ROOT).parts

@@ -97,10 +97,10 @@ class NpyWriter:
             return
         shape = (self.rows,) if self.width is None else (self.rows, self.width)
         text = f"{{'descr': {self.dtype.str!r}, 'fortran_order': False, 'shape': {shape}, }}"
-        room = _HEADER - 10
+        length = _HEADER - 10
         self._file.seek(0)
-        self._file.write(b"\x93NUMPY\x01\x00" + room.to_bytes(2, "little"))
-        self._file.write(text.ljust(room - 1).encode() + b"\n")
+        self._file.write(b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little"))
+        self._file.write(text.ljust(length - 1).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -15,7 +15,7 @@ from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.jobs.matrix import StudyPlan
 from fusefront.harness.jobs.pipeline import StudyRequest, begin
 from fusefront.harness.jobs.recipes import recipe_name
-from fusefront.harness.jobs.train import Room
+from fusefront.harness.jobs.train import Workspace
 from fusefront.harness.jobs.trial_builds import check_spaces
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.records import Matrix, PlannedRemoval, read_record
@@ -30,7 +30,7 @@ class Planned:
     """An ablation: every removal at every seed of the study."""
 
     plan: StudyPlan
-    room: Room
+    workspace: Workspace
     removed: list[AblatedStrategy]
     designed: AblationDesign
     workbench: Workbench
@@ -53,7 +53,7 @@ class Planned:
             for seed in plan.study.seeds
         ]
 
-    def retuning(self, strategies: Sequence[AblatedStrategy]) -> tuple[StudyPlan, Room]:
+    def retuning(self, strategies: Sequence[AblatedStrategy]) -> tuple[StudyPlan, Workspace]:
         """A study of `strategies`, each searched with the study's budget, and its folder.
 
         Raises:
@@ -69,9 +69,11 @@ class Planned:
         parent = {self.workbench.of: self.plan.strategies[self.workbench.of]}
         plan = StudyPlan(study, self.plan.store, {**parent, **searched}, self.plan.parts)
         plan = replace(plan, unfit=check_spaces(plan, ()))
-        folder = self.room.folder / record_name(self.workbench.of, self.name).removesuffix(".json")
-        room = replace(self.room, folder=folder)
-        return replace(plan, strategies=searched), room
+        folder = self.workspace.folder / record_name(self.workbench.of, self.name).removesuffix(
+            ".json"
+        )
+        workspace = replace(self.workspace, folder=folder)
+        return replace(plan, strategies=searched), workspace
 
     def _recall(self, strategies: Sequence[AblatedStrategy]) -> dict[str, set[str]]:
         """Learn the winners of finished searches; of the others a word for each trial that
@@ -79,8 +81,8 @@ class Planned:
         lacking: dict[str, set[str]] = {}
         if not self.retuned:
             return lacking
-        plan, room = self.retuning(strategies)
-        for search in plan.searches(room.folder):
+        plan, workspace = self.retuning(strategies)
+        for search in plan.searches(workspace.folder):
             name = search.strategy
             search.examine()
             if search.unsound:
@@ -142,15 +144,15 @@ class Planned:
 
     def forecast(self, of: str, path: PathRuns = NO_PATH) -> AblationForecast:
         """The cost and the resolution; reads validation only."""
-        folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
-        jobs = self.room.workers.jobs
+        folder = StudyFolder(self.workspace.root, self.workspace.folder, self.plan.study)
+        jobs = self.workspace.workers.jobs
         trainings = len(self.lacking(self.removed))
         return forecast(folder, of, self.name, trainings, len(self.removed), jobs, path)
 
     def _on_record(self, cell: Cell) -> bool:
         """Whether the cell's run exists, intact or damaged: a damaged one is not trained over."""
         try:
-            return find_record(cell, self.room.root) is not None
+            return find_record(cell, self.workspace.root) is not None
         except DataContractError:
             return True
 
@@ -172,11 +174,11 @@ def plan_ablation(
         NothingToDoError: the study was not run yet.
         DataContractError: the study was run on other data than are prepared now.
     """
-    plan, room = begin(request, console)
+    plan, workspace = begin(request, console)
     if of not in plan.strategies:
         known = ", ".join(plan.strategies)
         raise UsageError(f"--of {of!r} is not a strategy of this study; known: {known}")
-    matrix = room.folder / "matrix.json"
+    matrix = workspace.folder / "matrix.json"
     if not matrix.exists():
         raise NothingToDoError(f"study {plan.study.name!r} has no runs; `fusefront run` it first")
     ran_on, now = read_record(matrix, Matrix)["fingerprint"], plan.store.fingerprint
@@ -188,12 +190,14 @@ def plan_ablation(
     parent = plan.strategies[of]
     recipe = recipe_name(plan.study, parent, plan.parts.baselines[parent.baseline])
     parent = parent.model_copy(update={"recipe": recipe})
-    params = _winner(plan, room, of)
+    params = _winner(plan, workspace, of)
     fitted, _ = apply(params, parent.settings, parent.training)  # levels are beside these
     schema = schema_of(plan.store)
     workbench = Workbench.open(of, parent, schema, plan.parts, fitted, retuned=retuned)
     designed = design_of(design, workbench)
-    return Planned(plan, room, designed.strategies(workbench), designed, workbench, params, retuned)
+    return Planned(
+        plan, workspace, designed.strategies(workbench), designed, workbench, params, retuned
+    )
 
 
 def record_name(of: str, design: str) -> str:
@@ -205,18 +209,18 @@ def record_name(of: str, design: str) -> str:
     return f"ablation-{of}.json" if design == "minimal" else f"ablation-{of}-{design}.json"
 
 
-def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
+def _winner(plan: StudyPlan, workspace: Workspace, of: str) -> dict[str, Json]:
     """The winning parameters of a strategy; if its search is damaged, those of the winner frozen
     before.
 
     Raises:
         DataContractError: the search is damaged, and no winner was frozen.
     """
-    for search in plan.searches(room.folder):
+    for search in plan.searches(workspace.folder):
         if search.strategy != plan.searched_as(of):
             continue
         for sentence in search.examine():
-            room.console.print(f"damaged: {sentence}", markup=False)
+            workspace.console.print(f"damaged: {sentence}", markup=False)
         if search.unsound:
             if (winner := search.frozen()) is None:
                 raise DataContractError(search.unsound)

@@ -113,7 +113,7 @@ def valid_aucs(planned: Planned, cells: Sequence[Cell]) -> list[float | None]:
     values: list[float | None] = []
     for cell in cells:
         try:
-            recorded = find_record(cell, planned.room.root)
+            recorded = find_record(cell, planned.workspace.root)
         except DataContractError:
             recorded = None
         values.append(None if recorded is None else recorded.summary.get("valid_auc"))

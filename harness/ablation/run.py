@@ -82,20 +82,20 @@ def ablate_study(
 def _ablate(
     planned: Planned, request: StudyRequest, of: str, console: Console, options: AblationOptions
 ) -> AblationRecord:
-    plan, room = planned.plan, planned.room
-    file = room.folder / record_name(of, planned.name)
+    plan, workspace = planned.plan, planned.workspace
+    file = workspace.folder / record_name(of, planned.name)
     way = BuildPath([], [])
     try:
         _search(planned, planned.removed)
         cells = planned.cells_of(planned.removed)
         _write_cells(planned, of, cells)
-        failed = fill(plan, room, cells, "ablation run")
+        failed = fill(plan, workspace, cells, "ablation run")
         if options.has_path(crossed=planned.designed.crossed):
             way, lost = _way(planned, of, cells, greedy=options.greedy)
             failed += lost
     finally:
-        end(room)
-    folder = StudyFolder(room.root, room.folder, plan.study, ablation=file.name)
+        end(workspace)
+    folder = StudyFolder(workspace.root, workspace.folder, plan.study, ablation=file.name)
     if options.bench:
         _time(folder, planned, of, request, console)
     record: AblationRecord = {
@@ -137,7 +137,7 @@ def _plain(console: Console) -> Tell:
 def _write_cells(planned: Planned, of: str, cells: list[Cell]) -> None:
     written = [cell.to_json() for cell in cells]
     name = planned.name
-    path = planned.room.folder / record_name(of, name)
+    path = planned.workspace.folder / record_name(of, name)
     write_json(path, {"format": 1, "of": of, "plan": name, "cells": written})
 
 
@@ -162,7 +162,7 @@ def _way(
         added = planned.cells_of(strategies)
         every.extend(c for c in added if (c.strategy, c.seed) not in present)
         _write_cells(planned, of, every)
-        failed.extend(fill(planned.plan, planned.room, added, "path run"))
+        failed.extend(fill(planned.plan, planned.workspace, added, "path run"))
 
     if greedy:
         return trained_path(planned, train), failed

@@ -89,9 +89,9 @@ def tune(
         Account(project, entity),
     )
     if dry_run:
-        plan, room = begin(request, console(quiet=as_json))
+        plan, workspace = begin(request, console(quiet=as_json))
         if export is not None:
-            export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
+            export_trials(plan.searches(workspace.folder), plan.study.name, workspace.root, export)
         show_matrix(plan, as_json=as_json)
         return
     searched = tune_study(request, console(quiet=as_json), export)

@@ -20,7 +20,7 @@ from fusefront.harness.jobs.latency_fit import latency_of
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.outdated_runs import reidentified
-from fusefront.harness.jobs.train import Room, Tuned, fill, tune, write_matrix
+from fusefront.harness.jobs.train import Tuned, Workspace, fill, tune, write_matrix
 from fusefront.harness.parts.included import RecordedPart, included, remember, uses
 from fusefront.harness.parts.kinds import BACKEND, DATA_KINDS, METRIC, Kind
 from fusefront.harness.parts.origins import used_by
@@ -66,7 +66,7 @@ class Conclusion:
     sentence: str
 
 
-def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
+def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Workspace]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
     origin = origin_of(request.study_file, request.data, request.out)
     study = _limited(load_study(origin.file, request.overrides), request.limit)
@@ -107,7 +107,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
         console.print(sentence, markup=False)
     workers = Workers(request.jobs, request.out, store.path, include)
     mirror = Mirror(request.account, study.name, _plain(console)) if request.wandb else None
-    return plan, Room(request.out, folder, workers, console, mirror)
+    return plan, Workspace(request.out, folder, workers, console, mirror)
 
 
 @contextlib.contextmanager
@@ -204,24 +204,26 @@ def tune_study(
         NothingToDoError: the study sets `tuning.trials` to 0.
     """
     with at_work(request.out, console):
-        plan, room = begin(request, console)
+        plan, workspace = begin(request, console)
         if not plan.study.tuning.trials:
             raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
         try:
-            tuned = tune(plan, room)
+            tuned = tune(plan, workspace)
         finally:
-            end(room)
+            end(workspace)
             if export is not None:  # export the trials there are, also after an error
-                export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
+                export_trials(
+                    plan.searches(workspace.folder), plan.study.name, workspace.root, export
+                )
     without = []
-    for search in plan.searches(room.folder):
+    for search in plan.searches(workspace.folder):
         if search.strategy not in tuned.winners | tuned.left_out:
             try:
                 search.freeze()
             except NoWinnerError as error:  # it says why there is none
                 without.append(str(error))
     tuning = plan.study.tuning
-    spent = budgets(room.folder, tuning, plan.searched())
+    spent = budgets(workspace.folder, tuning, plan.searched())
     return SearchOutcome(*tuned, without, spent, unequal(spent, tuning.accept))
 
 
@@ -232,11 +234,11 @@ def run_study(request: StudyRequest, console: Console) -> Conclusion:
         FusefrontError: some runs failed; decision and report were written without them.
     """
     with at_work(request.out, console):
-        plan, room = begin(request, console)
-        trained = train(plan, room)
-        folder = StudyFolder(room.root, room.folder, plan.study)
+        plan, workspace = begin(request, console)
+        trained = train(plan, workspace)
+        folder = StudyFolder(workspace.root, workspace.folder, plan.study)
         try:
-            conclusion = conclude(folder, room)
+            conclusion = conclude(folder, workspace)
         except (FusefrontError, DataContractError) as error:
             if not trained.failed:
                 raise
@@ -278,38 +280,38 @@ class FilledMatrix(NamedTuple):
         return " and ".join(parts), f"first reason: {first}"
 
 
-def train(plan: StudyPlan, room: Room) -> FilledMatrix:
+def train(plan: StudyPlan, workspace: Workspace) -> FilledMatrix:
     """Search, freeze the winners, then train the matrix with seeds that the search has not used."""
     try:
-        tuned = tune(plan, room) if plan.study.tuning.trials else Tuned({}, {})
+        tuned = tune(plan, workspace) if plan.study.tuning.trials else Tuned({}, {})
         plan, winners = plan.lacking(tuned.left_out), tuned.params
         cells = plan.final(winners)
         others = {
             spelled(recipe): plan.under(recipe).final(winners) for recipe in plan.study.sensitivity
         }
-        write_matrix(plan, room, cells, others)
+        write_matrix(plan, workspace, cells, others)
         every = [*cells, *(cell for some in others.values() for cell in some)]
-        return FilledMatrix(every, fill(plan, room, every, "run"), tuned.left_out)
+        return FilledMatrix(every, fill(plan, workspace, every, "run"), tuned.left_out)
     finally:
-        end(room)  # no process of this command may run beside the latency measurement
+        end(workspace)  # no process of this command may run beside the latency measurement
 
 
-def end(room: Room) -> None:
+def end(workspace: Workspace) -> None:
     """End the workers and the mirror; they start again when they are needed."""
-    room.workers.close()
-    if room.mirror is not None:
-        room.mirror.close()
+    workspace.workers.close()
+    if workspace.mirror is not None:
+        workspace.mirror.close()
 
 
-def conclude(folder: StudyFolder, room: Room) -> Conclusion:
+def conclude(folder: StudyFolder, workspace: Workspace) -> Conclusion:
     """Latency, comparison, decision and report, each computed from recorded files and written
     anew."""
     from fusefront.harness.dossier.comparison import compare_study
     from fusefront.harness.dossier.decide import decide_study, report_study
     from fusefront.harness.serving.latency.study import bench_study
 
-    include = tuple(room.workers.include)
-    tell = _plain(room.console)
+    include = tuple(workspace.workers.include)
+    tell = _plain(workspace.console)
     bench_study(folder, tell=tell, include=include)
     compare_study(folder, include=include)
     try:
@@ -317,7 +319,7 @@ def conclude(folder: StudyFolder, room: Room) -> Conclusion:
     except GateError as error:  # the report shows why nothing can be decided
         sentence = str(error)
     page = report_study(folder, folder.root / "reports" / folder.name)
-    if room.mirror is not None:
-        room.mirror.decided(folder.path, page)
-        room.mirror.close()
+    if workspace.mirror is not None:
+        workspace.mirror.decided(folder.path, page)
+        workspace.mirror.close()
     return Conclusion(page, sentence)

@@ -42,7 +42,7 @@ class Close(Protocol):
 
 
 @dataclass(frozen=True)
-class Room:
+class Workspace:
     """What a job works with: output root, study folder, worker settings, console."""
 
     root: Path
@@ -64,7 +64,7 @@ class Tuned(NamedTuple):
         return {name: dict(winner["params"]) for name, winner in self.winners.items()}
 
 
-def tune(plan: StudyPlan, room: Room) -> Tuned:
+def tune(plan: StudyPlan, workspace: Workspace) -> Tuned:
     """Run every strategy's search to the end of its budget and freeze the winners.
 
     A strategy of which no trial finished has no winner; this is reported, and the others go on. If
@@ -74,58 +74,60 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
     Raises:
         FusefrontError: a search stopped before its budget was spent; the same command goes on.
     """
-    searches = plan.searches(room.folder)
+    searches = plan.searches(workspace.folder)
     damaged = [sentence for search in searches for sentence in search.examine()]
     for sentence in damaged:
-        room.console.print(f"damaged: {sentence}", markup=False)
+        workspace.console.print(f"damaged: {sentence}", markup=False)
     total = sum(
         search.record(number) is None
         for search in searches
         if not search.unsound
         for number in range(search.trials)
     )
-    source = TrialSource(searches, plan.trial, room.root)
+    source = TrialSource(searches, plan.trial, workspace.root)
     if total:
-        _work(plan, room, source, total, "trial", source.close, source)
+        _work(plan, workspace, source, total, "trial", source.close, source)
     if halted := [f"{search.strategy} {search.halted}" for search in searches if search.halted]:
         raise FusefrontError(
             f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the "
             "same command tries them again"
         )
     if plan.study.tuning.timed:
-        room.workers.close()  # no process of this command may run beside the measurement
-        tell = partial(room.console.print, markup=False)
-        time_trials(plan, room.root, room.folder, searches, tell)
-    finalists = train_finalists(plan, room, searches) if plan.study.tuning.finalists else {}
+        workspace.workers.close()  # no process of this command may run beside the measurement
+        tell = partial(workspace.console.print, markup=False)
+        time_trials(plan, workspace.root, workspace.folder, searches, tell)
+    finalists = train_finalists(plan, workspace, searches) if plan.study.tuning.finalists else {}
     tuned = Tuned({}, {})
     for search in searches:
         if search.unsound:
-            _keep(search, tuned, room)
+            _keep(search, tuned, workspace)
             continue
         try:
             frozen = search.freeze(finalists.get(search.strategy, ()))
             tuned.winners[search.strategy] = frozen
         except NoWinnerError as error:
-            room.console.print(f"{error}; its runs try the defaults", markup=False)
+            workspace.console.print(f"{error}; its runs try the defaults", markup=False)
         if search.damaged:
-            room.console.print(f"damaged: {search.damaged}", markup=False)
+            workspace.console.print(f"damaged: {search.damaged}", markup=False)
     source.clear()
     return tuned
 
 
-def _keep(search: Search, tuned: Tuned, room: Room) -> None:
+def _keep(search: Search, tuned: Tuned, workspace: Workspace) -> None:
     """Use the winner that a damaged search has frozen before, or leave the strategy out."""
     winner = search.frozen()
     if winner is None:
         tuned.left_out[search.strategy] = search.unsound
-        room.console.print(f"left out: {search.strategy}: {search.unsound}", markup=False)
+        workspace.console.print(f"left out: {search.strategy}: {search.unsound}", markup=False)
     else:
         tuned.winners[search.strategy] = winner
         place = "its search stands on a damaged record, and the winner frozen before is kept"
-        room.console.print(f"{search.strategy}: {place}", markup=False)
+        workspace.console.print(f"{search.strategy}: {place}", markup=False)
 
 
-def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
+def fill(
+    plan: StudyPlan, workspace: Workspace, cells: Sequence[Cell], what: str
+) -> list[tuple[Cell, str]]:
     """Train the cells without a record; returns those that failed or are damaged, each with the
     reason."""
     failed: list[tuple[Cell, str]] = []
@@ -141,11 +143,13 @@ def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[
         if failure:
             failed.append((cell, failure))
 
-    _complete(plan, room, cells, what, close)
+    _complete(plan, workspace, cells, what, close)
     return failed
 
 
-def _complete(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str, close: Close) -> None:
+def _complete(
+    plan: StudyPlan, workspace: Workspace, cells: Sequence[Cell], what: str, close: Close
+) -> None:
     """Train the cells without a record, each once, and mirror all of them; `close` is told of
     damaged records."""
     todo, run_ids = [], set()
@@ -154,21 +158,21 @@ def _complete(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str, clo
             continue
         run_ids.add(cell.spec.run_id)
         try:
-            recorded = find_record(cell, room.root)
+            recorded = find_record(cell, workspace.root)
         except DataContractError as error:
             close(cell, str(error), passing=True)
-            room.console.print(f"left out: {error}", markup=False)
+            workspace.console.print(f"left out: {error}", markup=False)
             continue
         if recorded is None:
             todo.append(cell)
     if todo:
         waiting = iter(todo)
-        _work(plan, room, lambda: next(waiting, None), len(todo), what, close)
-    _mirror(room, plan.store.name, cells)
+        _work(plan, workspace, lambda: next(waiting, None), len(todo), what, close)
+    _mirror(workspace, plan.store.name, cells)
 
 
 def train_finalists(
-    plan: StudyPlan, room: Room, searches: Sequence[Search]
+    plan: StudyPlan, workspace: Workspace, searches: Sequence[Search]
 ) -> dict[str, list[Finalist]]:
     """Train the best trials of every search whose winner is not frozen yet again, with new seeds.
 
@@ -198,7 +202,9 @@ def train_finalists(
         if failure:
             (early if passing else failures)[cell.spec.run_id] = failure
 
-    _complete(plan, room, [cell for some in cells.values() for cell in some], "finalist", close)
+    _complete(
+        plan, workspace, [cell for some in cells.values() for cell in some], "finalist", close
+    )
     if early:
         raise FusefrontError(
             f"{len(early)} finalists' trainings ended early ({next(iter(early.values()))}); the "
@@ -206,7 +212,7 @@ def train_finalists(
         )
     return {
         name: [
-            _weighed(room, trial, cells.get((name, trial["number"]), []), failures)
+            _weighed(workspace, trial, cells.get((name, trial["number"]), []), failures)
             for trial in best
         ]
         for name, best in trials.items()
@@ -214,11 +220,11 @@ def train_finalists(
 
 
 def _weighed(
-    room: Room, trial: Trial, cells: Sequence[Cell], failures: Mapping[str, str]
+    workspace: Workspace, trial: Trial, cells: Sequence[Cell], failures: Mapping[str, str]
 ) -> Finalist:
     values: list[float] = []
     for cell in cells:
-        record = find_record(cell, room.root)
+        record = find_record(cell, workspace.root)
         if record is None:
             return weighed(trial, values, failures.get(cell.spec.run_id, "no record"))
         values.append(record.summary["valid_auc"])
@@ -227,7 +233,7 @@ def _weighed(
 
 def _work(
     plan: StudyPlan,
-    room: Room,
+    workspace: Workspace,
     source: Callable[[], Cell | str | None],
     total: int,
     what: str,
@@ -239,13 +245,13 @@ def _work(
     from fusefront.harness.serving.latency.lock import training_lock
 
     with (
-        training_lock(lambda line: room.console.print(line, markup=False)),
-        RunProgress(total, what, room.console, trials.table if trials else None) as progress,
-        ending_softly(room.workers, lambda line: room.console.print(line, markup=False)),
+        training_lock(lambda line: workspace.console.print(line, markup=False)),
+        RunProgress(total, what, workspace.console, trials.table if trials else None) as progress,
+        ending_softly(workspace.workers, lambda line: workspace.console.print(line, markup=False)),
     ):
         limit, tries = (trials.left, 1) if trials else (None, TRIES)
         until = trials.until if trials else None
-        for kind, cell, message in room.workers.execute(source, limit, tries, until=until):
+        for kind, cell, message in workspace.workers.execute(source, limit, tries, until=until):
             if kind == "start" and trials:
                 pid = message.get("pid")
                 trials.begun(cell, pid if isinstance(pid, int) else None)
@@ -259,25 +265,25 @@ def _work(
                     seconds=seconds if isinstance(seconds, float) else None,
                 )
                 if kind == "done":
-                    _mirror(room, plan.store.name, [cell])
-            elif kind == "epoch" and room.mirror is not None:
-                room.mirror.epoch(cell, run_folder(cell, room.root), message)
+                    _mirror(workspace, plan.store.name, [cell])
+            elif kind == "epoch" and workspace.mirror is not None:
+                workspace.mirror.epoch(cell, run_folder(cell, workspace.root), message)
             progress.tell(kind, cell, message)
 
 
-def _mirror(room: Room, dataset: str, cells: Iterable[Cell]) -> None:
-    if room.mirror is None:
+def _mirror(workspace: Workspace, dataset: str, cells: Iterable[Cell]) -> None:
+    if workspace.mirror is None:
         return
-    where = run_index(room.root, dataset)
+    where = run_index(workspace.root, dataset)
     for cell in {cell.spec.run_id: cell for cell in cells}.values():
         path = where.get(cell.spec.run_id)
         if path is not None and (path / "summary.json").exists():
-            room.mirror.complete(cell, path)
+            workspace.mirror.complete(cell, path)
 
 
 def write_matrix(
     plan: StudyPlan,
-    room: Room,
+    workspace: Workspace,
     cells: Sequence[Cell],
     others: Mapping[str, Sequence[Cell]] | None = None,
 ) -> None:
@@ -286,7 +292,7 @@ def write_matrix(
         "format": 1,
         "dataset": plan.store.name,
         "fingerprint": plan.store.fingerprint,
-        "store": plan.store.path.resolve().relative_to(room.root.resolve()).as_posix(),
+        "store": plan.store.path.resolve().relative_to(workspace.root.resolve()).as_posix(),
         "cells": [cell.to_json() for cell in cells],
         "without": dict(plan.without),
         "sensitivity": [
@@ -294,4 +300,4 @@ def write_matrix(
             for recipe, some in (others or {}).items()
         ],
     }
-    write_json(room.folder / "matrix.json", matrix)
+    write_json(workspace.folder / "matrix.json", matrix)

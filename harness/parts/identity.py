@@ -2,9 +2,9 @@
 
 A run is trained again exactly when something that could change its numbers has changed. The search
 starts at the trainer and at the classes that the built model consists of. It follows every
-definition that is referred to, name by name, through the rooms that training uses. A part that the
-model does not hold (another operator of the same dictionary) is not followed, so that adding one,
-or editing another strategy's file, changes nothing.
+definition that is referred to, name by name, through the packages that training uses. A part that
+the model does not hold (another operator of the same dictionary) is not followed, so that adding
+one, or editing another strategy's file, changes nothing.
 """
 
 import ast
@@ -24,13 +24,13 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import Bare, bare_code, is_docstring
 from fusefront.harness.parts.kinds import KINDS, MODEL_KINDS
 
-ROOMS = (
+PACKAGES = (
     "fusefront.baselines",
     "fusefront.fusion_variants",
     "fusefront.harness.data",
     "fusefront.harness.training",
 )
-PARTS = ROOMS[:2]  # classes in these rooms are followed only if the model holds one
+PARTS = PACKAGES[:2]  # classes in these packages are followed only if the model holds one
 TRAINER = ("fusefront.harness.training.run", "run")
 
 Symbol = tuple[str, str]  # (module, name at its top level)
@@ -96,7 +96,7 @@ def _reach(classes: set[type], read: Read) -> dict[Symbol, str]:
 
 def _followed(symbols: list[Symbol], classes: set[type]) -> Iterator[Symbol]:
     for module, name in symbols:
-        if not module.startswith(ROOMS):
+        if not module.startswith(PACKAGES):
             continue
         target = getattr(sys.modules.get(module), name, None)
         part = isinstance(target, type) and issubclass(target, nn.Module)
@@ -189,7 +189,7 @@ def _is_table(node: ast.stmt) -> bool:
 
 
 def _inside(part: type) -> bool:
-    return part.__module__.startswith(ROOMS)
+    return part.__module__.startswith(PACKAGES)
 
 
 def _outside(module: str) -> bool:

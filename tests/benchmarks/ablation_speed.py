@@ -47,9 +47,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
         request = StudyRequest(study(folder, options.train), folder / "out", wandb=False)
-        plan, room = begin(request, quiet())
-        train(plan, room)
-        end(room)
+        plan, workspace = begin(request, quiet())
+        train(plan, workspace)
+        end(workspace)
         for count in range(3, options.factors + 1):
             rows.append(measured(folder, request, count))
             print(" ".join(f"{key} {value:.4g}" for key, value in rows[-1].items()), flush=True)

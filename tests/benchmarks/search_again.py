@@ -44,9 +44,9 @@ def searched(request: StudyRequest) -> SearchWords:
     """Search, train and compare a study; what is on record is not done again."""
     console = Console(file=sys.stderr)
     with at_work(request.out, console):
-        plan, room = begin(request, console)
-        train(plan, room)
-        comparison = compare_study(StudyFolder(room.root, room.folder, plan.study))
+        plan, workspace = begin(request, console)
+        train(plan, workspace)
+        comparison = compare_study(StudyFolder(workspace.root, workspace.folder, plan.study))
     rows = comparison.search.rows if comparison.search else ()
     metric = comparison.metric
     return SearchWords(

@@ -165,20 +165,20 @@ def test_src_starts_training_from_noisy_slots(loops):
 def read_weights(loops, operator, x, there):
     """Mean over heads and readers, slot by slot; what is absent weighs nothing."""
     if operator.name == "self_attention":
-        named = {m: x[m] + loops.numbers(operator.slot)[m] for m in there}
-        layer, readers = operator.layers[0].attention, list(named.values())
+        slots = {m: x[m] + loops.numbers(operator.slot)[m] for m in there}
+        layer, readers = operator.layers[0].attention, list(slots.values())
     elif operator.name == "perceiver":
-        named = {m: x[m] + loops.numbers(operator.slot)[m] for m in there}
+        slots = {m: x[m] + loops.numbers(operator.slot)[m] for m in there}
         layer, readers = operator.read, list(loops.numbers(operator.latents))
     else:
         encode = operator.encode
-        named = {m: x[m] + loops.numbers(encode.slot)[m] for m in there}
+        slots = {m: x[m] + loops.numbers(encode.slot)[m] for m in there}
         layer, readers = encode.layers[0].attention, list(loops.numbers(encode.queries))
-    among = list(named.values()) if operator.name != "fq_former" else [*readers, *named.values()]
+    among = list(slots.values()) if operator.name != "fq_former" else [*readers, *slots.values()]
     weights = np.zeros(len(x))
     for reader in readers:
         for head in loops.read(layer, reader, among):
-            for m, weight in zip(named, head[len(among) - len(named) :], strict=True):
+            for m, weight in zip(slots, head[len(among) - len(slots) :], strict=True):
                 weights[m] += weight / len(readers) / layer.heads
     return weights
 

@@ -11,7 +11,7 @@ from .in_process import jobs
 from .ragged_log import ragged
 from .trained_shop import trained, trained_study, world
 
-__all__ = ["jobs", "ragged", "trained", "trained_study", "world"]  # fixtures for every room
+__all__ = ["jobs", "ragged", "trained", "trained_study", "world"]  # fixtures for every folder
 
 
 @pytest.fixture(scope="session")

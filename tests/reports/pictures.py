@@ -42,7 +42,7 @@ def main() -> None:
             command = ["report", options.study, "--store", options.store, "--out", page]
             pdf = ["--pdf"] if language == "en" else []
             run(Path(sys.executable).with_name("fusefront"), *command, "--lang", language, *pdf)
-        english, japanese = ((room / "index.html").read_text() for room in (page, page / "ja"))
+        english, japanese = ((folder / "index.html").read_text() for folder in (page, page / "ja"))
         pages = {
             "page-one": (english + PAGE_ONE, WIDE),
             "page-one-ja": (japanese + PAGE_ONE, WIDE),

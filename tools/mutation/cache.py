@@ -28,7 +28,7 @@ class Cache:
 
     def __init__(self, root: Path, folder: Path, mark: str) -> None:
         self.folder, self.mark = folder, mark
-        self.rooms = tuple(f"{room.as_posix()}/" for room in packages(root).values())
+        self.folders = tuple(f"{folder.as_posix()}/" for folder in packages(root).values())
         self.now = hashes(root)
 
     def recording(
@@ -61,7 +61,7 @@ class Cache:
         return recording
 
     def _depends(self, tests: list[str], loaded: list[str]) -> dict[str, str]:
-        """Files that were loaded, test files, every conftest, and data files of the rooms."""
+        """Files that were loaded, test files, every conftest, and data files of the folders."""
         return {
             file: value
             for file, value in self.now.items()
@@ -69,7 +69,7 @@ class Cache:
             or under(file, tests)
             or file.endswith("conftest.py")
             or file == "pyproject.toml"
-            or (file.startswith(self.rooms) and not file.endswith(".py"))
+            or (file.startswith(self.folders) and not file.endswith(".py"))
         }
 
 

@@ -87,9 +87,9 @@ def pools(root: Path, arguments: argparse.Namespace) -> list[Pool]:
             single.append(path.relative_to(root))
     if arguments.changed is not None:
         since = arguments.changed or last_tag(root)
-        rooms = tuple(f"{folder.as_posix()}/" for folder in packages(root).values())
+        folders = tuple(f"{folder.as_posix()}/" for folder in packages(root).values())
         names = git(root, "diff", "--name-only", since, "--").split()
-        sources = [name for name in names if name.endswith(".py") and name.startswith(rooms)]
+        sources = [name for name in names if name.endswith(".py") and name.startswith(folders)]
         single += [Path(name) for name in sources if (root / name).exists()]
     if single:
         single = list(dict.fromkeys(single))

@@ -67,7 +67,7 @@ class FqFormer(FusionOperator):
         return 1
 
     def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
-        """As `QueryEncoder.weights`."""
+        """How the queries read each slot [..., M], as `QueryEncoder.weights`."""
         return self.encode.weights(cleared(x, present), present)
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:

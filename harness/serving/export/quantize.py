@@ -29,7 +29,7 @@ from fusefront.harness.serving.export.trace import core_inputs
 PRODUCTS = ("MatMul", "Gemm")
 LEAST = 16_384  # weights; in smaller products quantising activations costs more than it saves
 TOLERABLE = 0.01  # how far one product in one byte may move the logits, in their sd
-ROOM = 1.5  # times the observed range: two bytes leave room for it
+HEADROOM = 1.5  # times the observed range: two bytes leave headroom for it
 STEPS = 254  # steps of the second byte within one step of the first
 DOMAIN = "com.microsoft"
 
@@ -117,9 +117,9 @@ def _with_integers(
         if integer is None:
             nodes.append(node)
             continue
-        values, room = observed[node.input[0]], ROOM if integer.width == 2 else 1.0
-        low = room * min([0.0, *(float(x.min()) for x in values if x.size)])
-        high = room * max([0.0, *(float(x.max()) for x in values if x.size)])
+        values, headroom = observed[node.input[0]], HEADROOM if integer.width == 2 else 1.0
+        low = headroom * min([0.0, *(float(x.min()) for x in values if x.size)])
+        high = headroom * max([0.0, *(float(x.max()) for x in values if x.size)])
         constants, integers = _nodes(integer, low, high)
         copy.graph.initializer.extend(constants)
         nodes += integers

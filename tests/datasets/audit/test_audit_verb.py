@@ -95,8 +95,8 @@ def test_a_severe_finding_stops_a_study_until_it_is_accepted(tmp_path: Path) -> 
         False
     ]
     spec.write_text(spec.read_text() + "accept: [label_from.candidate.v]\n")
-    _, room = begin(request, Console(quiet=True))
-    room.workers.close()
+    _, workspace = begin(request, Console(quiet=True))
+    workspace.workers.close()
     findings = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
     assert [finding["accepted"] for finding in findings if finding["severity"] == "severe"] == [
         True

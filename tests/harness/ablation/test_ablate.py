@@ -28,8 +28,8 @@ SETTINGS: dict[str, Any] = {
 
 def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console: Console) -> None:
     request = jobs.request("ablated", **SETTINGS)
-    plan, room = begin(request, console)
-    cells, failed, _ = train(plan, room)
+    plan, workspace = begin(request, console)
+    cells, failed, _ = train(plan, workspace)
     assert (len(cells), failed) == (4, [])
 
     planned = plan_ablation(request, "early_fusion", console)
@@ -49,8 +49,8 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
         (f"early_fusion without {out}", seed) for out in outs for seed in (4, 9)
     ]
     assert {cell.role for cell in planned.cells} == {"ablation"}
-    assert not (room.folder / "ablation-early_fusion.json").exists()  # a plan writes nothing
-    looks = sorted(path.name for path in room.folder.rglob("opened*"))
+    assert not (workspace.folder / "ablation-early_fusion.json").exists()  # a plan writes nothing
+    looks = sorted(path.name for path in workspace.folder.rglob("opened*"))
     expected = planned.forecast("early_fusion")
     assert (expected["trainings"], expected["at_once"]) == (6, request.jobs)
     seconds = [
@@ -59,7 +59,8 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     assert expected["minutes"] == pytest.approx(6 * np.mean(seconds) / request.jobs / 60)
     assert expected["resolves"] is None  # too few users on validation for an interval
     assert "ten clusters with each class" in expected["sentences"][-1]
-    assert sorted(path.name for path in room.folder.rglob("opened*")) == looks  # test stays shut
+    after = sorted(path.name for path in workspace.folder.rglob("opened*"))
+    assert after == looks  # test stays shut
 
     single = AblationOptions(path=False)
     rows = ablate_study(request, "early_fusion", console, single)["rows"]
@@ -67,8 +68,8 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     assert [cell.strategy for cell in jobs.workers[-1].trained] == [
         cell.strategy for cell in planned.cells
     ]
-    check_rows(rows, room.root, cells[:2], planned.cells)
-    record = json.loads((room.folder / "ablation-early_fusion.json").read_text())
+    check_rows(rows, workspace.root, cells[:2], planned.cells)
+    record = json.loads((workspace.folder / "ablation-early_fusion.json").read_text())
     assert (record["format"], record["of"]) == (1, "early_fusion")
     assert record["plan"] == "minimal"
     assert record["hyper_parameters"] == "frozen at the parent's"
@@ -81,7 +82,7 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     assert jobs.workers[-1].trained == []  # nothing is trained twice
 
     built = ablate_study(request, "early_fusion", console)
-    check_path(built, room.root, cells[:2])
+    check_path(built, workspace.root, cells[:2])
 
 
 def check_path(built: Any, root: Any, parents: Any) -> None:
@@ -140,9 +141,9 @@ def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, consol
     }
     tuned = {"tuning": {"trials": 2, "space": {}}, "strategies": strategies, "name": "tuned"}
     request = jobs.request("ablated-tuned", **tuned)
-    plan, room = begin(request, console)
+    plan, workspace = begin(request, console)
     write_json(
-        room.folder / "matrix.json",
+        workspace.folder / "matrix.json",
         {
             "dataset": "ragged",
             "fingerprint": plan.store.fingerprint,
@@ -152,7 +153,7 @@ def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, consol
     )
     before = plan_ablation(request, "mine", console)  # the search has not ended: no parameters
     assert {cell.spec.training["learning_rate"] for cell in before.cells} == {0.01}
-    (search,) = plan.searches(room.folder)
+    (search,) = plan.searches(workspace.folder)
     for number, value in ((0, 0.5), (1, 0.7)):
         trial = search.next_trial()
         assert trial is not None
@@ -217,8 +218,8 @@ def test_every_removal_is_tuned_again_with_the_studys_budget(jobs: Any, console:
     strategies = {"early_fusion": lean, "late_fusion": {"tune": False}}
     tuned = {"tuning": {"trials": 2, "space": space}, "strategies": strategies, "name": "retuned"}
     request = jobs.request("ablated-again", **tuned)
-    plan, room = begin(request, console)
-    train(plan, room)
+    plan, workspace = begin(request, console)
+    train(plan, workspace)
     frozen = ablate_study(request, "early_fusion", console)  # its runs have other parameters
     planned = plan_ablation(request, "early_fusion", console, retuned=True)
     count = len(planned.removed)  # the winner may have presence features to lose
@@ -232,7 +233,7 @@ def test_every_removal_is_tuned_again_with_the_studys_budget(jobs: Any, console:
     check_path(record, request.out, parents)
     names = {cell["strategy"] for cell in record["cells"]}
     assert all(name.endswith(", tuned again") for name in names)
-    searches = sorted(room.folder.glob("ablation-early_fusion-retuned/tuning/*/winner-2.json"))
+    searches = sorted(workspace.folder.glob("ablation-early_fusion-retuned/tuning/*/winner-2.json"))
     winners = {path.parent.name: json.loads(path.read_text()) for path in searches}
     assert winners.keys() == names
     for cell in record["cells"]:
@@ -250,15 +251,15 @@ def test_every_removal_is_tuned_again_with_the_studys_budget(jobs: Any, console:
     deltas = [{row["without"]: row["delta"] for row in each["rows"]} for each in (frozen, record)]
     assert deltas[0] != deltas[1]
     assert used(request.out).runs >= {cell["run_id"] for cell in record["cells"]}
-    trials = room.folder.glob("ablation-*/tuning/*/trial-*.json")
+    trials = workspace.folder.glob("ablation-*/tuning/*/trial-*.json")
     assert used(request.out).runs >= {json.loads(t.read_text())["run_id"] for t in trials}
 
 
 def test_without_a_budget_nothing_can_be_tuned_again(jobs: Any, console: Console) -> None:
     request = jobs.request("untuned", **SETTINGS)
-    plan, room = begin(request, console)
+    plan, workspace = begin(request, console)
     write_json(
-        room.folder / "matrix.json",
+        workspace.folder / "matrix.json",
         {"dataset": "d", "fingerprint": plan.store.fingerprint, "store": "s", "cells": []},
     )
     planned = plan_ablation(request, "early_fusion", console, retuned=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fusefront.harness.ablation import deltas as room
+from fusefront.harness.ablation import deltas as module
 from fusefront.harness.ablation.deltas import (
     AblationScores,
     adjusted_deltas,
@@ -125,10 +125,10 @@ def test_rows_are_clustered_by_item_too_where_items_matter(
         )  # fmt: skip
 
     source = SimpleNamespace(strategies=NAMES, rows=lambda split: split)
-    monkeypatch.setattr(room, "StudySource", lambda *_: source)
-    monkeypatch.setattr(room, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
-    monkeypatch.setattr(room, "check_rows", lambda rows, split: None)
-    monkeypatch.setattr(room, "collect", collect)
+    monkeypatch.setattr(module, "StudySource", lambda *_: source)
+    monkeypatch.setattr(module, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
+    monkeypatch.setattr(module, "check_rows", lambda rows, split: None)
+    monkeypatch.setattr(module, "collect", collect)
     folder = cast(Any, SimpleNamespace(name="shop"))
     scores = AblationScores(folder, "whole", Options("whole", two_way=two_way, look=2))
     if refused:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.ablation import forecast as room
+from fusefront.harness.ablation import forecast as module
 from fusefront.harness.ablation.forecast import Resolution, forecast, resolved_by, seconds_of
 from fusefront.harness.ablation.path import PathRuns
 from fusefront.harness.statistics.joint import JointModel
@@ -101,23 +101,23 @@ def test_noise_is_read_on_validation_and_carried_over_to_tests_rows(
         requests.append((request.split, request.metrics))
         return SimpleNamespace(models={"auc": "model"})
 
-    monkeypatch.setattr(room, "StudySource", lambda folder: source)
-    monkeypatch.setattr(room, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
-    monkeypatch.setattr(room, "PanelRequest", lambda layout, split, metrics: SimpleNamespace(
+    monkeypatch.setattr(module, "StudySource", lambda folder: source)
+    monkeypatch.setattr(module, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
+    monkeypatch.setattr(module, "PanelRequest", lambda layout, split, metrics: SimpleNamespace(
         layout=layout, split=split, metrics=metrics))  # fmt: skip
-    monkeypatch.setattr(room, "collect", collect)
-    monkeypatch.setattr(room, "resolved_by", lambda *about: about)
+    monkeypatch.setattr(module, "collect", collect)
+    monkeypatch.setattr(module, "resolved_by", lambda *about: about)
     folder = cast(Any, SimpleNamespace(spec=SimpleNamespace(seeds=(1, 2, 3))))
-    known: Any = room.resolution(folder, "a", 7)
+    known: Any = module.resolution(folder, "a", 7)
     assert known == ("model", "a", 7, 2.5, 3)
     assert requests == [("valid", ("auc",))]
     manifest.clear()  # how many rows test has is not known
-    known = room.resolution(folder, "a", 7)
+    known = module.resolution(folder, "a", 7)
     assert known[3] == 1.0
-    assert room.resolution(folder, "z", 7) is None
+    assert module.resolution(folder, "z", 7) is None
     for only in (0, 1):
         label[:] = only
-        assert room.resolution(folder, "a", 7) is None
+        assert module.resolution(folder, "a", 7) is None
 
 
 def entry(strategy: str, seconds: float | None) -> Any:
@@ -137,7 +137,7 @@ def test_a_training_takes_what_those_on_record_took() -> None:
 
 
 def test_trainings_minutes_and_resolution_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "resolution", lambda *_: Resolution(0.00123, 0.0042, 7))
+    monkeypatch.setattr(module, "resolution", lambda *_: Resolution(0.00123, 0.0042, 7))
     words = forecast(study(entry("a", 30.0)), "a", "full", 24, 7, 2)
     assert (words["trainings"], words["minutes"], words["at_once"]) == (24, 6.0, 2)
     assert (words["resolves"], words["resolves_worst"]) == (0.00123, 0.0042)
@@ -151,7 +151,7 @@ def test_trainings_minutes_and_resolution_are_said(monkeypatch: pytest.MonkeyPat
 def test_a_paths_trainings_are_said_and_counted_in_the_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "resolution", lambda *_: None)
+    monkeypatch.setattr(module, "resolution", lambda *_: None)
     most = forecast(study(entry("a", 30.0)), "a", "full", 24, 7, 2, PathRuns(16, at_most=True))
     assert (most["trainings"], most["path_trainings"], most["path_at_most"]) == (24, 16, True)
     assert most["minutes"] == 10.0
@@ -166,7 +166,7 @@ def test_a_paths_trainings_are_said_and_counted_in_the_minutes(
 
 
 def test_what_is_not_known_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "resolution", lambda *_: None)
+    monkeypatch.setattr(module, "resolution", lambda *_: None)
     words = forecast(study(), "a", "minimal", 1, 1, 2)
     assert (words["minutes"], words["resolves"]) == (None, None)
     assert words["sentences"][0].startswith("1 training for")
@@ -176,7 +176,7 @@ def test_what_is_not_known_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged(*_: Any) -> None:
         raise DataContractError("valid.parquet: not as recorded")
 
-    monkeypatch.setattr(room, "resolution", damaged)
+    monkeypatch.setattr(module, "resolution", damaged)
     words = forecast(study(entry("a", 1.0)), "a", "minimal", 0, 1, 2)
     assert words["sentences"][1].startswith("every run is on record")
     assert words["sentences"][2].endswith("is not known: valid.parquet: not as recorded")

@@ -36,7 +36,7 @@ def workbench(parts: Parts, schema: Schema = RICH, **body: Any) -> Workbench:
     return Workbench.open("mine", Strategy.model_validate(body), schema, parts)
 
 
-def tried(table: Workbench, *names: str) -> dict[str, tuple[Change, ...]]:
+def levels_of(table: Workbench, *names: str) -> dict[str, tuple[Change, ...]]:
     """Word -> what is tried, of the factors with these names."""
     factors = [factor for factor in full_plan(table) if factor.name in names]
     return {level.word: level.tries for factor in factors for level in factor.levels}
@@ -72,7 +72,7 @@ def test_an_input_is_left_out_where_there_is_some_and_it_is_read(
 
 def test_what_leaves_an_input_out(parts: Parts) -> None:
     table = workbench(parts, modality_dropout=0.1)
-    assert tried(table, *INPUTS) == {
+    assert levels_of(table, *INPUTS) == {
         "history": ({"pooler": None}, {"pooler": None, "placement": "item"}),
         "item fields": ({"side_width": 0},),
         "context": ({"context_width": 0},),
@@ -99,7 +99,7 @@ def test_a_modality_alone_goes_without_what_needs_two(parts: Parts) -> None:
 def test_another_placement_brings_an_operator_that_it_takes(parts: Parts) -> None:
     table = workbench(parts)
     own = table.resolved["placement"]
-    levels = tried(table, "placement")
+    levels = levels_of(table, "placement")
     assert list(levels) == [f"placement {name}" for name in PLACEMENTS if name != own]
     for word, tries in levels.items():
         name = word.split()[1]
@@ -111,10 +111,10 @@ def test_another_placement_brings_an_operator_that_it_takes(parts: Parts) -> Non
             {**plain, "operator": {"name": joins}},
             {**plain, "operator": None},
         )
-    assert tried(table, "operator")["operator logit_average"] == (
+    assert levels_of(table, "operator")["operator logit_average"] == (
         {"operator": {"name": "logit_average"}, "placement": "logit"},
     )
-    assert tried(table, "compressor")["compressor none"] == ({"compressor": None},)
+    assert levels_of(table, "compressor")["compressor none"] == ({"compressor": None},)
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_code_widths_are_a_quarter_a_half_and_twice_the_own(
     parts: Parts, k: int, modalities: list[str], widths: list[int]
 ) -> None:
     settings = {"compressor.k": k, "modalities": modalities}
-    assert tried(workbench(parts, **settings), "compressor.k") == {
+    assert levels_of(workbench(parts, **settings), "compressor.k") == {
         f"compressor.k {width}": ({"compressor.k": width},) for width in widths
     }
 
 
 def test_without_codes_no_width_is_varied(parts: Parts) -> None:
-    assert tried(workbench(parts, compressor="none"), "compressor.k") == {}
-    assert tried(workbench(parts, baseline="id_only"), "compressor.k") == {}
+    assert levels_of(workbench(parts, compressor="none"), "compressor.k") == {}
+    assert levels_of(workbench(parts, baseline="id_only"), "compressor.k") == {}
 
 
 def written(folder: Path, name: str = "mine.yaml", **content: Any) -> str:

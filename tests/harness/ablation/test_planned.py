@@ -112,11 +112,11 @@ def test_of_a_damaged_search_the_winner_frozen_before_counts(finished: bool) -> 
     plan = cast(Any, SimpleNamespace(searches=lambda _: [damaged], searched_as=lambda name: name))
     lines: list[str] = []
     console = SimpleNamespace(print=lambda text, markup: lines.append(text))
-    room = cast(Any, SimpleNamespace(folder="folder", console=console))
-    assert _winner(plan, room, "a") == {"k": 3}
+    workspace = cast(Any, SimpleNamespace(folder="folder", console=console))
+    assert _winner(plan, workspace, "a") == {"k": 3}
     assert lines == ["damaged: trial-0001.json: no record"]
     with pytest.raises(DataContractError, match=r"^trial-0001\.json: no record$"):
-        _winner(plan, room, "a")
+        _winner(plan, workspace, "a")
 
 
 class Wider:
@@ -162,8 +162,8 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ],
         searched_as=lambda name: name,
     )
-    room = SimpleNamespace(folder=tmp_path, root="root")
-    monkeypatch.setattr(planning, "begin", lambda request, console: (plan, room))
+    workspace = SimpleNamespace(folder=tmp_path, root="root")
+    monkeypatch.setattr(planning, "begin", lambda request, console: (plan, workspace))
     monkeypatch.setattr(planning, "recipe_name", lambda *about: ("recipe", about[2]))
     monkeypatch.setattr(planning, "schema_of", lambda store: "schema")
     monkeypatch.setattr(planning, "StudyPlan", Wider)

@@ -39,9 +39,9 @@ def factor(word: str, kind: str = "component") -> Factor:
 
 
 def planned_of(factors: list[Factor]) -> Any:
-    room = SimpleNamespace(root="root")
+    workspace = SimpleNamespace(root="root")
     design = SimpleNamespace(crossed=False, factors=factors)
-    return SimpleNamespace(removed=[], designed=design, room=room, workbench=None)
+    return SimpleNamespace(removed=[], designed=design, workspace=workspace, workbench=None)
 
 
 class Store:
@@ -57,7 +57,7 @@ class Store:
         self.plan = SimpleNamespace(
             study=SimpleNamespace(seeds=(4, 9), tuning=SimpleNamespace(trials=5))
         )
-        self.room = SimpleNamespace(root="root")
+        self.workspace = SimpleNamespace(root="root")
         self.retuned, self.trials = False, 5
         self.parent_cells = self.cells_of([AblatedStrategy("mine", "", "", strategy)])
         self.trained = {"mine"}

@@ -42,7 +42,7 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         designed=SimpleNamespace(name="minimal", crossed=False, factors=[]),
         workbench=SimpleNamespace(modalities=["text", "image"], of="a"),
         plan=SimpleNamespace(study=SimpleNamespace(name="small", margin=0.002)),
-        room=SimpleNamespace(folder=tmp_path, root=tmp_path),
+        workspace=SimpleNamespace(folder=tmp_path, root=tmp_path),
         cells=[],
         parent_cells=[],
         name="minimal",
@@ -72,7 +72,7 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             world.calls["path"] = (names, parts, base)
             return {"steps": []}
 
-    def fill(plan: Any, room: Any, cells: Any, what: str) -> list[Any]:
+    def fill(plan: Any, workspace: Any, cells: Any, what: str) -> list[Any]:
         world.calls.setdefault("filled", []).append((what, [c.strategy for c in cells]))
         return [f for f in world.failures if f[0] == what]
 
@@ -86,7 +86,7 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "plan_ablation": lambda *about, retuned: world,
         "at_work": lambda out, console: nullcontext(),
         "fill": fill,
-        "end": lambda room: None,
+        "end": lambda workspace: None,
         "StudyFolder": folder_of,
         "AblationScores": SimpleNamespace(open=lambda folder, of: Scores()),
         "_rows": lambda scores, planned, of: [{"strategy": s} for s in world.measured],
@@ -195,10 +195,10 @@ def test_what_is_tuned_again_is_searched_before_it_is_trained(
     """The removals first, then each step of the path, with the winners of its own search."""
     ablation.removed = [out("head"), out("text", "modality")]
     ablation.retuned, ablation.name, ablation.winners = True, "retuned", {}
-    ablation.retuning = lambda some: ([each.name for each in some], "room")
+    ablation.retuning = lambda some: ([each.name for each in some], "workspace")
     searched: list[list[str]] = []
 
-    def tune(names: list[str], room: str) -> Any:
+    def tune(names: list[str], workspace: str) -> Any:
         assert len(ablation.calls.get("filled", [])) == len(searched)
         searched.append(names)
         return SimpleNamespace(params={name: {"lr": len(searched)} for name in names})
@@ -374,11 +374,11 @@ def retuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, trials: int = 3)
     study = SimpleNamespace(name="s", seeds=(4, 9), tuning=SimpleNamespace(trials=trials))
     plan = SimpleNamespace(study=study, store="store", strategies={"a": "A", "b": "B"}, parts="p")
     workers = SimpleNamespace(jobs=2)
-    room = SimpleNamespace(folder=tmp_path, root=tmp_path, workers=workers)
+    workspace = SimpleNamespace(folder=tmp_path, root=tmp_path, workers=workers)
     designed = SimpleNamespace(name="minimal")
     workbench = SimpleNamespace(of="a")
     removed = [out("head"), out("text")]
-    about: Any = (plan, room, removed, designed, workbench, {})
+    about: Any = (plan, workspace, removed, designed, workbench, {})
     return Planned(*about, True)
 
 
@@ -387,9 +387,9 @@ def test_trials_that_lack_are_counted_among_the_trainings(
 ) -> None:
     planned = retuned(monkeypatch, tmp_path)
     assert planned.name == "retuned"
-    plan, room = planned.retuning(planned.removed)
+    plan, workspace = planned.retuning(planned.removed)
     assert list(plan.strategies) == ["a without head", "a without text"]
-    assert (plan.unfit, room.folder) == ({"unfit": ()}, tmp_path / "ablation-a-retuned")
+    assert (plan.unfit, workspace.folder) == ({"unfit": ()}, tmp_path / "ablation-a-retuned")
 
     def find_record(cell: Any, root: Path) -> Any:
         if cell.spec.run_id == "a without text 9":
@@ -415,12 +415,12 @@ def test_trials_that_lack_are_counted_among_the_trainings(
     with_path: Any = planned.forecast("a", runs)
     assert with_path[-1] is runs
     other = planning.Planned(*[getattr(planned, name) for name in (
-        "plan", "room", "removed", "designed", "workbench", "params")])  # fmt: skip
+        "plan", "workspace", "removed", "designed", "workbench", "params")])  # fmt: skip
     assert other.name == "minimal"
     assert len(other.lacking(other.removed)) == 3  # the frozen runs, of which one is damaged
     wider: Any = SimpleNamespace(name="full")
-    names = [planning.Planned(planned.plan, planned.room, [], wider, planned.workbench, {}, again)
-             .name for again in (False, True)]  # fmt: skip
+    about = (planned.plan, planned.workspace, [], wider, planned.workbench, {})
+    names = [planning.Planned(*about, again).name for again in (False, True)]
     assert names == ["full", "full-retuned"]
 
 

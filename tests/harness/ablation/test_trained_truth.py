@@ -39,9 +39,9 @@ def ablated(
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     request = StudyRequest(path, folder / f"out-{world}-{seed}", wandb=False)
     console = Console(file=io.StringIO())
-    matrix, room = begin(request, console)
-    failed = train(matrix, room)[1]
-    end(room)
+    matrix, workspace = begin(request, console)
+    failed = train(matrix, workspace)[1]
+    end(workspace)
     assert failed == []
     return ablate_study(request, "compressed_fusion", console, AblationOptions(plan))
 

@@ -111,7 +111,7 @@ def test_the_documented_lines_run(study, monkeypatch):
     code = code.replace("late_fusion", "id_only").replace("compressed_fusion", "good")
     known = {}
     exec(code, known)
-    assert known["found"].baseline == "id_only"
+    assert known["comparison"].baseline == "id_only"
 
 
 def test_every_field_of_a_comparison_is_documented(study):

@@ -103,13 +103,13 @@ def test_without_a_winner_the_strategy_is_left_out_and_the_others_are_trained(
     request, tuning = searched
     (tuning / name).write_text("{")
     (tuning / "winner-2.json").unlink()
-    plan, room = begin(request, console)
-    trained = train(plan, room)
+    plan, workspace = begin(request, console)
+    trained = train(plan, workspace)
     assert [cell.strategy for cell in trained.cells] == ["other", "late_fusion"]
     assert trained.failed == []
     assert list(trained.left_out) == ["early_fusion"]
     assert str(tuning / name) in trained.left_out["early_fusion"]
-    folder = StudyFolder(request.out, room.folder, plan.study)
+    folder = StudyFolder(request.out, workspace.folder, plan.study)
     what, first = trained.lacks(folder) or ("", "")
     assert what == "left out for a damaged search: early_fusion"
     assert str(tuning / name) in first
@@ -143,13 +143,13 @@ def test_a_damaged_run_of_a_trial_halts_its_search_alone(
 
 def test_a_damaged_run_is_named_and_the_others_are_trained(jobs: Any, console: Console) -> None:
     request = jobs.request("filled")
-    plan, room = begin(request, console)
+    plan, workspace = begin(request, console)
     cells = plan.final({})
-    assert fill(plan, room, cells[:2], "run") == []
+    assert fill(plan, workspace, cells[:2], "run") == []
     summary = next(request.out.glob(f"runs/*/*/{cells[0].spec.run_id}")) / "summary.json"
     summary.write_text("{")
-    plan, room = begin(request, console)
-    failed = fill(plan, room, cells, "run")
+    plan, workspace = begin(request, console)
+    failed = fill(plan, workspace, cells, "run")
     assert [cell for cell, _ in failed] == [cells[0]]
     assert f"verify {cells[0].spec.run_id} --repair" in failed[0][1]
     assert [cell.spec.run_id for cell in jobs.workers[-1].trained] == [

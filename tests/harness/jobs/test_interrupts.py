@@ -43,15 +43,15 @@ def test_without_one_nothing_is_raised(workers: Workers) -> None:
 
 def test_outside_the_main_thread_handlers_stay(workers: Workers) -> None:
     """Python lets no other thread set one."""
-    before, seen = signal.getsignal(signal.SIGINT), list[object]()
+    before, handlers = signal.getsignal(signal.SIGINT), list[object]()
 
     def work() -> None:
         with ending_softly(workers, lambda _: None):
-            seen.append(signal.getsignal(signal.SIGINT))
+            handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [before]
+    assert handlers == [before]
     with ending_softly(workers, lambda _: None):
         assert signal.getsignal(signal.SIGINT) is not before

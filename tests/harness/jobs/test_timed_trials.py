@@ -118,14 +118,14 @@ def test_what_misses_the_limit_gives_its_place_to_the_next(
 
     planned = bench(monkeypatch, PlannedBench(p99))
     request = jobs.request("fronts_late", **FRONT)
-    plan, room = begin(request, console)  # searched without a limit, then one is put on it
-    searches = plan.searches(room.folder)
+    plan, workspace = begin(request, console)  # searched without a limit, then one is put on it
+    searches = plan.searches(workspace.folder)
     monkeypatch.setattr("fusefront.harness.jobs.train.time_trials", lambda *_: None)
     free = tune_study(request, console).winners
     for search in searches:
         search.winner.unlink()
         search.slo_ms = 1.0
-    timed_trials.time_trials(plan, room.root, room.folder, searches, lambda _: None)
+    timed_trials.time_trials(plan, workspace.root, workspace.folder, searches, lambda _: None)
     assert len(planned.sessions) == 2
     for search in searches:
         winner = search.freeze()

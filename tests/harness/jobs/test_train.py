@@ -18,7 +18,7 @@ from fusefront.harness.cli.app import run as run_verb
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import Conclusion, begin, run_study, train, tune_study
-from fusefront.harness.jobs.train import Room, fill, tune
+from fusefront.harness.jobs.train import Workspace, fill, tune
 from fusefront.harness.training import run as training
 
 THIN = {"strategies": {"early_fusion": {}, "late_fusion": {}}, "training": {"epochs": 1}}
@@ -42,17 +42,17 @@ def printed(console: Console) -> list[str]:
 
 def test_a_study_begins_with_its_files(jobs: Any, console: Console) -> None:
     request = jobs.request("begun", **THIN, owner="me")
-    plan, room = begin(request, console)
-    assert (room.root, room.folder) == (request.out, request.out / "studies" / "small")
-    assert (room.workers.root, room.workers.store_path) == (request.out, plan.store.path)
-    assert (room.workers.jobs, room.mirror) == (2, None)
-    written = yaml.safe_load((room.folder / "study.yaml").read_text())
+    plan, workspace = begin(request, console)
+    assert (workspace.root, workspace.folder) == (request.out, request.out / "studies" / "small")
+    assert (workspace.workers.root, workspace.workers.store_path) == (request.out, plan.store.path)
+    assert (workspace.workers.jobs, workspace.mirror) == (2, None)
+    written = yaml.safe_load((workspace.folder / "study.yaml").read_text())
     assert (written["owner"], list(written["strategies"])) == (
         "me",
         ["early_fusion", "late_fusion"],
     )
-    assert json.loads((room.folder / "audit.json").read_text())
-    assert not (room.folder / "include.json").exists()
+    assert json.loads((workspace.folder / "audit.json").read_text())
+    assert not (workspace.folder / "include.json").exists()
     lines = len(printed(console))
     begin(request, console)
     assert not [line for line in printed(console)[lines:] if "trained by other code" in line]
@@ -62,9 +62,9 @@ def test_a_study_that_has_been_there_is_begun_by_its_name(jobs: Any, console: Co
     """Its data lies beside the file that it was given in, wherever its record lies."""
     request = jobs.request("named", **THIN, owner="me")
     begin(request, console)
-    plan, room = begin(replace(request, study_file=Path("small")), console)
-    assert (plan.study.owner, room.folder.name) == ("me", "small")
-    by_folder = replace(request, study_file=room.folder, overrides=("owner=you",))
+    plan, workspace = begin(replace(request, study_file=Path("small")), console)
+    assert (plan.study.owner, workspace.folder.name) == ("me", "small")
+    by_folder = replace(request, study_file=workspace.folder, overrides=("owner=you",))
     assert begin(by_folder, console)[0].study.owner == "you"
     again = begin(replace(request, study_file=Path("small")), console)[0]
     assert again.study.owner == "you"
@@ -77,12 +77,12 @@ def test_a_search_begun_otherwise_is_refused_before_the_study_is_written(
 ) -> None:
     """Its name alone would stand for what was refused."""
     request = jobs.request("begun", **THIN, tuning={"trials": 2})
-    plan, room = begin(request, console)
-    plan.searches(room.folder)
-    before = (room.folder / "study.yaml").read_text()
+    plan, workspace = begin(request, console)
+    plan.searches(workspace.folder)
+    before = (workspace.folder / "study.yaml").read_text()
     with pytest.raises(UsageError, match="begun with another seed, lag, space or sampler"):
         begin(replace(request, overrides=("tuning.seed=5",)), console)
-    assert (room.folder / "study.yaml").read_text() == before
+    assert (workspace.folder / "study.yaml").read_text() == before
 
 
 def test_a_limit_keeps_the_first_strategies_and_what_runs_today(
@@ -110,8 +110,8 @@ def test_a_matrix_is_written_before_and_trained_once(jobs: Any, console: Console
     """Two names of one strategy are one run."""
     strategies = {**THIN["strategies"], "again": {"baseline": "early_fusion"}}
     request = jobs.request("trained", strategies=strategies)
-    plan, room = begin(request, console)
-    cells, failed, _ = train(plan, room)
+    plan, workspace = begin(request, console)
+    cells, failed, _ = train(plan, workspace)
     assert failed == []
     assert [(cell.strategy, cell.seed) for cell in cells] == [
         (name, seed) for name in strategies for seed in (4, 9)
@@ -121,7 +121,7 @@ def test_a_matrix_is_written_before_and_trained_once(jobs: Any, console: Console
         *["late_fusion"] * 2,
     ]
     assert jobs.workers[-1].closed
-    matrix = json.loads((room.folder / "matrix.json").read_text())
+    matrix = json.loads((workspace.folder / "matrix.json").read_text())
     assert (matrix["dataset"], matrix["fingerprint"]) == ("ragged", plan.store.fingerprint)
     assert (request.out / matrix["store"]).resolve() == plan.store.path.resolve()
     assert [cell["run_id"] for cell in matrix["cells"]] == [cell.spec.run_id for cell in cells]
@@ -130,9 +130,9 @@ def test_a_matrix_is_written_before_and_trained_once(jobs: Any, console: Console
     assert "early_fusion seed 4 epoch 1/1" in lines[0]
     assert lines[3].endswith(", 0 s left")
 
-    plan, room = begin(request, console)
+    plan, workspace = begin(request, console)
     before = len(printed(console))
-    assert fill(plan, room, cells, "run") == []
+    assert fill(plan, workspace, cells, "run") == []
     assert jobs.workers[-1].trained == []
     assert printed(console)[before:] == []
 
@@ -161,8 +161,8 @@ def test_a_whole_study_ends_with_its_conclusion(
     expected = Conclusion(Path("the page"), "take it")
     folders = []
 
-    def conclude(folder: Any, room: Any) -> Conclusion:
-        folders.append((folder.root, folder.path, folder.spec.name, room.workers.closed))
+    def conclude(folder: Any, workspace: Any) -> Conclusion:
+        folders.append((folder.root, folder.path, folder.spec.name, workspace.workers.closed))
         return expected
 
     monkeypatch.setattr(pipeline, "conclude", conclude)
@@ -244,10 +244,10 @@ def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Con
     ]
     best = max(records, key=lambda record: (record["value"], -record["number"]))
     assert (winner["number"], winner["params"]) == (best["number"], best["params"])
-    plan, room = begin(request, console)
-    assert tune(plan, room).params == {"early_fusion": best["params"]}
+    plan, workspace = begin(request, console)
+    assert tune(plan, workspace).params == {"early_fusion": best["params"]}
     assert jobs.workers[-1].trained == []  # its trials have their records
-    cells, *_ = train(plan, room)
+    cells, *_ = train(plan, workspace)
     rate = best["params"].get("training.learning_rate", 0.01)
     assert [cell.spec.training["learning_rate"] for cell in cells] == [rate, 0.01]
 
@@ -269,10 +269,10 @@ def test_finalists_choose_before_the_seeds_that_are_reported(jobs: Any, console:
     means = {f["number"]: sum(f["values"]) / 3 for f in winner["finalists"]}
     assert all(len(f["values"]) == 3 for f in winner["finalists"])
     assert winner["number"] == max(means, key=lambda number: (means[number], -number))
-    plan, room = begin(request, console)
-    assert tune(plan, room).params == {"early_fusion": winner["params"]}
+    plan, workspace = begin(request, console)
+    assert tune(plan, workspace).params == {"early_fusion": winner["params"]}
     assert jobs.workers[-1].trained == []  # the choice is frozen
-    cells, *_ = train(plan, room)
+    cells, *_ = train(plan, workspace)
     assert {cell.spec.seed for cell in cells} == {4}
     with pytest.raises(UsageError, match="seed 2000006 is used by the search to choose"):
         begin(replace(request, overrides=("seeds=[2000006]",)), console)
@@ -294,8 +294,8 @@ def test_a_search_none_of_whose_trials_ended_leaves_the_defaults(
 ) -> None:
     break_seed(monkeypatch, 1_000_003)
     request = jobs.request("unsearched", **THIN, tuning={"trials": 1}, seeds=[4])
-    plan, room = begin(request, console)
-    assert tune(plan, room) == ({}, {})
+    plan, workspace = begin(request, console)
+    assert tune(plan, workspace) == ({}, {})
     lines = [line for line in printed(console) if "its runs try the defaults" in line]
     assert [line.split(":")[0] for line in lines] == ["early_fusion", "late_fusion"]
     assert "ValueError: early_fusion broke" in lines[0]
@@ -353,8 +353,8 @@ def test_a_single_good_trial_is_no_choice_and_is_not_trained_again(
     strategies = {"early_fusion": {"space": own}, "late_fusion": {"tune": False}}
     tuning = {"trials": 3, "finalists": 2, "space": {"training.clip": [9.0, 10.0]}}
     request = jobs.request("alone", strategies=strategies, tuning=tuning, seeds=[4])
-    plan, room = begin(request, console)
-    (winner,) = tune(plan, room).winners.values()
+    plan, workspace = begin(request, console)
+    (winner,) = tune(plan, workspace).winners.values()
     assert {cell.spec.seed for cell in jobs.workers[-1].trained} == {1_000_003}
     assert [f["number"] for f in winner["finalists"]] == [winner["number"]] == [0]
 
@@ -364,5 +364,5 @@ def test_the_end_closes_the_workers_and_the_mirror(tmp_path: Path, mirrored: boo
     closed: list[str] = []
     workers: Any = SimpleNamespace(close=lambda: closed.append("workers"))
     mirror: Any = SimpleNamespace(close=lambda: closed.append("mirror")) if mirrored else None
-    pipeline.end(Room(tmp_path, tmp_path, workers, Console(), mirror))
+    pipeline.end(Workspace(tmp_path, tmp_path, workers, Console(), mirror))
     assert closed == ["workers", *["mirror"] * mirrored]

@@ -18,7 +18,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import bare_code
-from fusefront.harness.parts.identity import ROOMS, changed_sources, code_of, reached
+from fusefront.harness.parts.identity import PACKAGES, changed_sources, code_of, reached
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.testing.shapes import shapes_of
@@ -322,7 +322,7 @@ def test_of_a_persons_file_what_is_not_trained_with_counts_for_no_run(tmp_path: 
 @pytest.mark.parametrize("label", [name for name in STRATEGIES if name != "qin"])
 def test_all_that_a_training_calls_is_followed(label, world: PreparedDataset, tmp_path: Path):
     kind, settings = STRATEGIES[label]
-    roots = {room: Path(str(sys.modules[room].__file__)).resolve().parent for room in ROOMS}
+    roots = {name: Path(str(sys.modules[name].__file__)).resolve().parent for name in PACKAGES}
     called: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -349,12 +349,12 @@ def test_all_that_a_training_calls_is_followed(label, world: PreparedDataset, tm
     missing = set()
     for code in called:
         path = Path(code.co_filename).resolve()
-        room = next((r for r, root in roots.items() if path.is_relative_to(root)), None)
+        package = next((r for r, root in roots.items() if path.is_relative_to(root)), None)
         top = code.co_qualname.split(".")[0]
-        if room is None or top.startswith("<"):
+        if package is None or top.startswith("<"):
             continue
-        rest = path.relative_to(roots[room]).with_suffix("").parts
-        module = ".".join((room, *rest))
+        rest = path.relative_to(roots[package]).with_suffix("").parts
+        module = ".".join((package, *rest))
         if (module, top) not in followed:
             missing.add((module, top))
     assert len(called) > 50

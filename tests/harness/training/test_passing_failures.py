@@ -12,7 +12,7 @@ from rich.console import Console
 from fusefront.datasets.errors import PlaceError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
-from fusefront.harness.jobs.train import Room, tune
+from fusefront.harness.jobs.train import Workspace, tune
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Study
 from fusefront.harness.training.workers import Workers, cause_of, is_passing
@@ -111,10 +111,10 @@ def test_a_trial_whose_worker_is_killed_twice_is_tried_again_and_its_time_counte
     console = Console(quiet=True)
     folder = tmp_path / "studies" / "shop"
 
-    def room() -> Room:
-        return Room(tmp_path, folder, Workers(1, tmp_path, world.path, [file]), console)
+    def workspace() -> Workspace:
+        return Workspace(tmp_path, folder, Workers(1, tmp_path, world.path, [file]), console)
 
-    first = room()
+    first = workspace()
     assert tune(plan, first).winners.keys() == {"late_fusion"}
     first.workers.close()
     (search,) = plan.searches(folder)

@@ -144,7 +144,7 @@ def test_a_study_predicts_from_its_own_bench_and_keeps_to_it(
     request = jobs.request("limited", **searching)
     with pytest.raises(UsageError, match="0 different strategies of this study were timed"):
         begin(request, console)
-    plan, room = begin(jobs.request("limited", **words), console)
+    plan, workspace = begin(jobs.request("limited", **words), console)
     rows: list[dict[str, Json]] = []
     runs = {}
     for name in strategies:
@@ -161,18 +161,18 @@ def test_a_study_predicts_from_its_own_bench_and_keeps_to_it(
         row |= {"subject": name, "rounds": 20, "mean_ms": ms}
         rows += [{**row, **quantiles}, {**row, "scope": "model_only", **quantiles, "p99_ms": 99.0}]
     bench = {"format": 2, "fingerprint": "f", "facts": {"runs": runs}, "rows": rows}
-    write_json(room.folder / "bench" / "bench.json", bench)
-    plan, room = begin(jobs.request("limited", **searching), console)
+    write_json(workspace.folder / "bench" / "bench.json", bench)
+    plan, workspace = begin(jobs.request("limited", **searching), console)
     sentence = "p99 is predicted from 8 timed strategies, each left out in turn: off by 0%"
     assert sentence in console.file.getvalue()  # type: ignore[attr-defined]
-    model = latency_of(plan, room.folder)
+    model = latency_of(plan, workspace.folder)
     for name in STRATEGIES:
         of = plan.counted(name, {})
         ms = FIXED + A_MAC * of.macs + A_BYTE * of.bytes
         assert model.p99_ms(of) == pytest.approx(ms, rel=1e-6)
-    first = plan.searches(room.folder)[0]
+    first = plan.searches(workspace.folder)[0]
     assert first.lateness({}) == pytest.approx(model.p99_ms(plan.counted(first.strategy, {})) - 0.5)
     for row in rows:
         row |= {"p99_ms": 3.0}
-    write_json(room.folder / "bench" / "bench.json", bench)
-    assert latency_of(plan, room.folder) == model
+    write_json(workspace.folder / "bench" / "bench.json", bench)
+    assert latency_of(plan, workspace.folder) == model

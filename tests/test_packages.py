@@ -1,4 +1,4 @@
-"""The rooms: a leaf imports only itself, nobody imports the harness, torch stays where it may
+"""The packages: a leaf imports only itself, nobody imports the harness, torch stays where it may
 be."""
 
 import ast
@@ -28,12 +28,12 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("room", LEAVES)
-def test_a_leaf_imports_only_itself(room: str) -> None:
-    for path in (ROOT / room).rglob("*.py"):
+@pytest.mark.parametrize("folder", LEAVES)
+def test_a_leaf_imports_only_itself(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
         for name in imported(path):
             if name.startswith("fusefront."):
-                assert name.split(".")[1] == room, f"{path}: imports {name}"
+                assert name.split(".")[1] == folder, f"{path}: imports {name}"
 
 
 FORBIDDEN = {  # folder: what it may not import, so that the flow goes one way
@@ -57,7 +57,7 @@ FORBIDDEN = {  # folder: what it may not import, so that the flow goes one way
 
 
 @pytest.mark.parametrize("folder", FORBIDDEN)
-def test_arrows_inside_a_room_go_one_way(folder: str) -> None:
+def test_arrows_inside_a_package_go_one_way(folder: str) -> None:
     files = list((ROOT / folder).rglob("*.py"))
     assert files
     for path in files:
@@ -65,9 +65,9 @@ def test_arrows_inside_a_room_go_one_way(folder: str) -> None:
             assert not name.startswith(FORBIDDEN[folder]), f"{path}: imports {name}"
 
 
-@pytest.mark.parametrize("room", ["datasets", "reports"])
-def test_torch_stays_out_of_rooms_that_read_files(room: str) -> None:
-    for path in (ROOT / room).rglob("*.py"):
+@pytest.mark.parametrize("folder", ["datasets", "reports"])
+def test_torch_stays_out_of_packages_that_read_files(folder: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
         if path.name == "encoders.py":  # optional encoders bring their own torch
             continue
         assert not any(name.split(".")[0] == "torch" for name in imported(path)), path
@@ -92,12 +92,14 @@ def test_help_answers_without_torch() -> None:
 def test_every_folder_of_code_is_a_package_and_every_other_file_is_data() -> None:
     """What pyproject.toml does not list works when editable and is missing from the wheel."""
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-    files = [p for room in ("harness", *LEAVES) for p in (ROOT / room).rglob("*") if p.is_file()]
+    files = [
+        p for folder in ("harness", *LEAVES) for p in (ROOT / folder).rglob("*") if p.is_file()
+    ]
     files = [p.relative_to(ROOT) for p in files if "__pycache__" not in p.parts]
     code = {".".join(("fusefront", *p.parts[:-1])) for p in files if p.suffix == ".py"}
-    rooms = {f"fusefront.{room}" for room in ("harness", *LEAVES)}
-    assert sorted(setup["packages"]) == sorted(code | rooms)
-    assert set(setup["package-dir"]) == rooms
+    folders = {f"fusefront.{folder}" for folder in ("harness", *LEAVES)}
+    assert sorted(setup["packages"]) == sorted(code | folders)
+    assert set(setup["package-dir"]) == folders
     patterns = [
         f"{package.removeprefix('fusefront.').replace('.', '/')}/{pattern}"
         for package, own in setup["package-data"].items()
@@ -132,8 +134,8 @@ def test_the_lowest_versions_allowed_are_those_that_are_tested() -> None:
 
 def test_no_text_names_an_address_of_the_project_since_it_has_none() -> None:
     """Whoever registers one takes this test out (DECISIONS.md)."""
-    rooms = ("harness", *LEAVES, "docs", "studies", "tests", "tools", ".ci", ".github")
-    paths = [*ROOT.glob("*"), *(path for room in rooms for path in (ROOT / room).rglob("*"))]
+    folders = ("harness", *LEAVES, "docs", "studies", "tests", "tools", ".ci", ".github")
+    paths = [*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
     texts = {str(path): path.read_bytes() for path in paths if path.is_file()}
     assert len(texts) > 500
     address = re.compile(rb"(?:https?|git|ssh)://[^\s\"'<>)]*fusefront", re.IGNORECASE)
@@ -143,8 +145,8 @@ def test_no_text_names_an_address_of_the_project_since_it_has_none() -> None:
 
 
 def test_every_room_is_typed_for_those_who_import_it() -> None:
-    for room in ("harness", *LEAVES):
-        assert (ROOT / room / "py.typed").is_file()
+    for folder in ("harness", *LEAVES):
+        assert (ROOT / folder / "py.typed").is_file()
 
 
 def test_the_version_is_one_and_answers_without_torch() -> None:
@@ -183,8 +185,8 @@ def test_the_wheel_holds_every_module_of_the_tree(tmp_path: Path) -> None:
     }
     expected = {
         path.relative_to(ROOT).as_posix()
-        for room in ("harness", *LEAVES)
-        for path in (ROOT / room).rglob("*")
+        for folder in ("harness", *LEAVES)
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
     assert expected - packed == set()
