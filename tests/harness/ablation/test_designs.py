@@ -103,10 +103,10 @@ def test_what_is_tuned_again_has_a_name_of_its_own(parts: Parts) -> None:
 def test_what_is_searched_of_a_part_goes_with_it(parts: Parts) -> None:
     space = {"head.hidden": [[8], [4]], "operator.rank": [2, 4], "training.learning_rate": [0.1]}
     bench = workbench(parts, space=space)
-    kept = {each.without: set(each.strategy.space) for each in each_level(bench, removals(bench))}
-    assert kept["text"] == set(space)
-    assert kept["head"] == {"operator.rank", "training.learning_rate"}
-    assert kept["operator"] == {"head.hidden", "training.learning_rate"}
+    spaces = {each.without: set(each.strategy.space) for each in each_level(bench, removals(bench))}
+    assert spaces["text"] == set(space)
+    assert spaces["head"] == {"operator.rank", "training.learning_rate"}
+    assert spaces["operator"] == {"head.hidden", "training.learning_rate"}
 
 
 def test_each_modality_is_trained_with_vectors_that_tell_nothing(parts: Parts) -> None:

@@ -66,9 +66,9 @@ def rows() -> RowTable:
 
 
 def table(label: np.ndarray, group: np.ndarray, request: np.ndarray) -> RowTable:
-    named: dict[str, np.ndarray] = {"label": label, "group": group, "request": request}
+    columns: dict[str, np.ndarray] = {"label": label, "group": group, "request": request}
     rest = {name: np.zeros(len(label), np.int64) for name in RowTable.__annotations__}
-    return RowTable(**{**rest, **named})  # type: ignore[arg-type]
+    return RowTable(**{**rest, **columns})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
