@@ -21,8 +21,26 @@ INTRODUCTION = f"""\
 # Models
 
 Made from the docstrings and settings by `make pages`; a test compares this page with the program.
-Symbols: x_m the vector of modality m, c the compressor, u what the history is pooled to, t or v_t
-the candidate, Φ the fusion operator, ⊙ the product number by number.
+
+Symbols, unless a model names others:
+
+| symbol | meaning | shape |
+| --- | --- | --- |
+| i, l, t | an item, the l-th item of the history (oldest first), the candidate | |
+| m | a modality, or a slot: the id, a modality or the side fields | |
+| x_m; c(x_m) | frozen vector of modality m; the same after the compressor c | [D_m]; [k] |
+| E_id(i), or E_id | learned embedding of an item's id | [d] |
+| t_m, h_lm | slot m of the candidate, of history item l | [d] |
+| e_i, v_i | an item's vector: its parts side by side, or fused | [D] |
+| u, u_m | the history pooled to one vector, over all slots or of slot m | [D], [d] |
+| f_m | what slot m gives to the operator: a vector, or a tower's logit | [d] or a number |
+| g_i; cos(g_t, g_l) | frozen content of an item; its cosine with a history item | [M k]; a number |
+| Φ | the fusion operator ([operators.md](operators.md)) | |
+| context | context fields and numbers of request and candidate, embedded | [C] |
+| W, V, U, w, b | learned matrices, vectors and biases, of their own in each formula | |
+| [a; b], ⊙, a' | side by side; the product number by number; transposed | |
+| σ, LN, BN | sigmoid, layer norm, batch norm | |
+| MLP_{{512,256,1}} | a network with these widths, the output included | |
 
 Every model is two halves: `encode_items` makes each item's codes offline, `score` is the light
 graph that is exported and timed. Codes hold a pooler's projections too, so online nothing is

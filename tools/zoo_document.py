@@ -20,10 +20,23 @@ INTRODUCTION = f"""\
 # Operators, compressors and alignment losses
 
 Made from the docstrings and counted on the modules by `tools.zoo_document`; a test compares this
-page with the program. Symbols: x_m is the token of slot m, width d; X all slots side by side; π_m
-presence (1 or 0); σ the sigmoid; ⊙ the product number by number. Every operator leaves an absent
-slot out, whatever its vector holds, and gives a zero token that is not present when no slot is
-there.
+page with the program. Every operator leaves an absent slot out, whatever its vector holds, and
+gives a zero token that is not present when no slot is there. Symbols, unless a row names others:
+
+| symbol | meaning | shape |
+| --- | --- | --- |
+| x_m; X | token of slot m; all M slots side by side | [d]; [M d] |
+| π_m | presence of slot m, 1 or 0 | a number |
+| q | the query, of an operator that has one | [query_width] |
+| f_m | logit of tower m | a number |
+| W, V, P, b, e_m | learned matrices, biases and slot embeddings, of their own in each row | |
+| r; F_m^(r), V_m^(r) | rank index; matrix of slot m and rank r | |
+| [a; b], ⊙, ⊗ | side by side; the product number by number; the outer product | |
+| σ, LN | sigmoid, layer norm | |
+
+Slots are numbered from 1 to M, or from 0 to M - 1 where slot 0 is the item's id. In the tables of
+compressors x is the vector of one modality [D] and z its code [k]; in those of alignment losses a
+and b are the tokens [n, d] of two modalities of the same n items.
 
 Parameters and kMAC (thousands of multiply-accumulates for one item, matrix products only) are
 for M = {SLOTS} slots of width d = {WIDTH} with the default choices; operators on logits have d = 1.
