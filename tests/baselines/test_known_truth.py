@@ -228,12 +228,17 @@ def test_in_the_multiplicative_world_a_linear_head_needs_the_bilinear_operator()
 
 @pytest.mark.parametrize("operator", ["sum", "concat", "bilinear"])
 def test_in_the_multiplicative_world_summaries_are_crossed_and_items_are_not(operator):
-    """A product over what user and item share needs each modality's summary: see zoo_results.md."""
+    """A product over what user and item share needs each modality's summary: see zoo_results.md.
+
+    The truth has .780. Over three seeds `interaction` has .757 to .760; `item` has .494 to .550
+    with `concat` and `bilinear`, .557 to .588 with `sum`, whose u ⊙ v holds a part of the product.
+    """
+    truth = bayes_auc(load_world("multiplicative").splits["test"].truth.flatten().numpy())
     settings = ("operator", operator)
     at_item = trained("multiplicative", "composed", settings, ("placement", "item"))
     crossed = trained("multiplicative", "composed", settings, ("placement", "interaction"))
-    assert at_item < 0.53
-    assert crossed - at_item > 0.12
+    assert truth - crossed < 0.03
+    assert crossed - at_item > 0.15
 
 
 @pytest.mark.gate
