@@ -151,3 +151,24 @@ def test_places_are_counted_from_the_newest(scene):
         wide = model.score(gather(codes, batch), batch.rows).logits[short]
         logits = model.score(gather(codes, narrow), narrow.rows).logits
     torch.testing.assert_close(logits, wide, rtol=0, atol=1e-12)
+
+
+def test_dropout_is_of_reader_and_head_in_training_alone(scene, parts):
+    model, batch = scene
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+    assert len(layers) == 12  # each block two, each mixture one, the head one
+    quiet = model.train().losses(batch).logits
+    for layer in layers:
+        layer.p = 0.5
+        torch.manual_seed(0)
+        moved = model.train().losses(batch).logits
+        assert not torch.allclose(moved, quiet)
+        layer.p = 0.0
+    settings = {"width": 4, "heads": 2, "experts": 2, "feed": 4, "hidden": (4,), "dropout": 0.3}
+    schema = Schema(5, {"image": 3}, (), 0, (), 0, (), 0, 4)
+    there = torch.arange(6) > 0
+    empty, ones = torch.zeros(6, 0), torch.ones(6, dtype=torch.long)
+    vectors = {"image": torch.randn(6, 3)}
+    table = ItemTable(vectors, there.unsqueeze(-1), empty.long(), empty, there, ones, ones)
+    other = M3SRec(schema, table, M3SRec.Settings(**settings), parts)
+    assert {m.p for m in other.modules() if isinstance(m, torch.nn.Dropout)} == {0.3}
