@@ -70,7 +70,7 @@ def guess_draft(folder: Folder, roles: Roles, unread: dict[str, str]) -> Draft:
             *(items[1] if isinstance(items, tuple) else []),
             *(f"{name}: {why}" for name, why in unused.items()),
         ],
-        head=f"Proposed from {count} files; lines marked 'guess' want a look.",
+        head=f"Proposed from {count} files; check the lines marked 'guess'.",
     )
 
 

@@ -59,7 +59,7 @@ def init(
         messages.print(f"then: fusefront run {quote(str(study))}", markup=False)
         return
     if not paths:
-        raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
+        raise UsageError("no data given; give a folder or files, or --synthetic WORLD")
     proposed = write_proposal(
         paths,
         spec,
@@ -68,7 +68,7 @@ def init(
         force=force,
         allowed=layout_allowed(layout, tuple(include_path or ()), outside=allow_outside),
     )
-    look = "" if layout else "; look at the lines marked 'guess'"
+    look = "" if layout else "; check the lines marked 'guess'"
     messages.print(f"proposed spec: {spec}{look}", markup=False)
     lines = [proposed.trial] if proposed.trial else []
     lines += [f"left out, {place}: {why}" for place, why in proposed.left_out.items()]

@@ -12,9 +12,9 @@ _PLACE = {
     ),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files (ulimit -n)"),
     errno.ENAMETOOLONG: "give a shorter name",
-    errno.EIO: "look at the disk",
+    errno.EIO: "check the disk",
     errno.ENOMEM: "free some memory",
-    errno.ESTALE: "look at the network disk",
+    errno.ESTALE: "check the network disk",
 }
 _PATH = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # another path helps
 _NUMBER = re.compile(r"os error (\d+)|\bcode: (\d+), kind")  # how Rust libraries print it

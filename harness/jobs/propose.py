@@ -87,7 +87,7 @@ def _refuse_existing(spec: Path, *, force: bool) -> None:
     for path in (spec, spec.with_name("study.yaml")):
         if path.exists() and not force:
             raise UsageError(
-                f"{path} exists; name another place (--spec, or --out of a world), or --force to "
+                f"{path} exists; give another path (--spec, or --out of a world), or --force to "
                 "overwrite it"
             )
 

@@ -95,7 +95,7 @@ def send(folders: Sequence[Path], account: Account, patience: float) -> None:
             continue
         raise FusefrontError(
             f"{number} of {len(folders)} mirrors sent, then {folder.name} was not ({reason}); log "
-            "in (`wandb login`) or look at the network, and sync again: it goes on there"
+            "in (`wandb login`) or check the network, and sync again: it goes on there"
         )
 
 

@@ -134,7 +134,7 @@ def check_alone(fitted: Fitted) -> None:
     compressor = fitted.eval_compressor()
     many, single = (compressor.transform(rows) for rows in (fitted.rows[:50], fitted.rows[7:8]))
     broken = BatchError(
-        f"{fitted.label}: a row alone is compressed another way than among 50; fit what depends on "
+        f"{fitted.label}: a row alone is compressed differently than among 50; fit what depends on "
         "other rows in `fit`"
     )
     check_equal(single.float(), many[7:8].float(), broken, rtol=0.0, atol=_round_off(many))

@@ -140,7 +140,7 @@ def _check_padding(label: str, pooler: Pooler, data: _Data) -> None:
 def _check_own_history(label: str, pooler: Pooler, data: _Data) -> None:
     each = data._replace(history=data.history.unsqueeze(1).expand(-1, K, -1, -1))
     broken = ShapeError(
-        f"{label}: a history for every candidate [R, K, L, H] pools another way than a shared one "
+        f"{label}: a history for every candidate [R, K, L, H] pools differently from a shared one "
         "[R, L, H]"
     )
     with torch.no_grad():
@@ -168,7 +168,7 @@ def _check_rows(label: str, pooler: Pooler, data: _Data) -> None:
     target = pooler.prepare_target(data.target.flatten(0, 1)[rows])
     history = pooler.prepare_history(codes.to(data.history.dtype))
     broken = PaddingError(
-        f"{label}: pool_rows over the real rows pools another way than forward over padded ones"
+        f"{label}: pool_rows over the real rows pools differently from forward over padded ones"
     )
     with torch.no_grad():
         alone = pooler.pool_rows(target, history, Packed(place, data.mask, rows, K))  # type: ignore[operator]
@@ -181,6 +181,6 @@ def _check_batch(label: str, pooler: Pooler, data: _Data) -> None:
         for rows in (torch.tensor([2]), torch.arange(R - 1, -1, -1)):
             part = _Data(*(x[rows] for x in data))
             broken = BatchError(
-                f"{label}: a request is pooled another way among {len(rows)} than among {R}"
+                f"{label}: a request is pooled differently among {len(rows)} than among {R}"
             )
             check_equal(pooled(pooler, part), whole[rows], broken)

@@ -49,7 +49,7 @@ def population(trials: int) -> int:
 def refusal(name: Sampler, space: Distributions, trials: int, objectives: int = 1) -> str:
     """Why the sampler does not suit a search, as a sentence; "" if it does."""
     if name == "nsga-ii" and objectives == 1:
-        return "nsga-ii looks for a front; write objectives: [auc, macs], or use tpe"
+        return "nsga-ii searches for a Pareto front; write objectives: [auc, macs], or use tpe"
     if name == "cma-es":
         return _no_cma_es(space, objectives)
     lists = [key for key, drawn in space.items() if isinstance(drawn, CategoricalDistribution)]
@@ -70,7 +70,7 @@ def refusal(name: Sampler, space: Distributions, trials: int, objectives: int = 
 
 def _no_cma_es(space: Distributions, objectives: int) -> str:
     if objectives > 1:
-        return "cma-es knows one objective; use tpe or nsga-ii for a front"
+        return "cma-es has one objective; use tpe, or nsga-ii for a Pareto front"
     for key, drawn in space.items():
         if not isinstance(drawn, FloatDistribution):
             what = "whole numbers" if isinstance(drawn, IntDistribution) else "a list of choices"

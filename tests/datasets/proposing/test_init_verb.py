@@ -87,7 +87,7 @@ def test_a_world_is_written_as_files_that_prepare(tmp_path: Path) -> None:
     assert store.manifest.counts["train"].requests <= 200
     assert store.manifest.bayes_auc is not None
     assert load_study(tmp_path / "gated" / "study.yaml").baseline == "late_fusion"
-    with pytest.raises(UsageError, match="exists; name another place"):
+    with pytest.raises(UsageError, match="exists; give another path"):
         init("--synthetic", "null", "--out", tmp_path / "gated")
 
 
@@ -110,7 +110,7 @@ def test_a_published_layout_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("words", "kind", "sentence"),
     [
-        ((), UsageError, "nothing to look at"),
+        ((), UsageError, "no data given"),
         (("nowhere",), DataContractError, "nowhere: not there"),
         (("--synthetic", "mars"), SpecError, "mars"),
         (("shop", "--layout", "mars"), SpecError, "unknown layout 'mars'"),

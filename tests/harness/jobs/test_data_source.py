@@ -131,10 +131,10 @@ def test_a_proposed_world_is_a_study_that_can_be_read(tmp_path: Path) -> None:
     store = prepared_of(first, path, tmp_path / "out")
     counts = [len(store.split(name).group) for name in ("train", "valid", "test")]
     assert counts == [24, 6, 24]
-    with pytest.raises(UsageError, match=r"dataset\.yaml exists; name another place"):
+    with pytest.raises(UsageError, match=r"dataset\.yaml exists; give another path"):
         propose.write_synthetic("tour", tmp_path / "w", seed=5, train=3, force=False)
     (tmp_path / "w" / "dataset.yaml").unlink()
-    with pytest.raises(UsageError, match=r"study\.yaml exists; name another place"):
+    with pytest.raises(UsageError, match=r"study\.yaml exists; give another path"):
         propose.write_synthetic("tour", tmp_path / "w", seed=5, train=3, force=False)
     again = propose.write_synthetic("tour", tmp_path / "w", seed=6, train=3, force=True)
     assert load_study(again).name == "tour_6"
@@ -171,7 +171,7 @@ def test_the_spec_of_a_published_layout_is_written_with_its_name(
     assert spec.read_text().startswith("# The published layout 'shop'; see docs/datasets.md.\n")
     assert load_spec(spec) == load_spec(folder / "dataset.yaml")
     assert load_study(proposed.study).name == "tour_2"
-    with pytest.raises(UsageError, match="exists; name another place"):
+    with pytest.raises(UsageError, match="exists; give another path"):
         write_proposal([folder], spec, layout="shop", allowed=allowed)
     write_proposal([folder], spec, layout="shop", verified=True, force=True, allowed=allowed)
     assert checked == [("shop", folder)]

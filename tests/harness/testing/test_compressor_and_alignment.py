@@ -191,7 +191,7 @@ COMPRESSORS = [
         r"what an absent row holds changes codes, loss or gradients",
     ),
     (BiasWhereAbsent, PresenceError, "the code of an absent row is not zero"),
-    (BatchCentred, BatchError, "a row alone is compressed another way than among 50"),
+    (BatchCentred, BatchError, "a row alone is compressed differently than among 50"),
     (JointWithGaps, FiniteError, "NaN where a modality is absent comes out again"),
     (Forgets, StateError, "loaded from its state it gives other numbers"),
     (Unused, GradientError, "parameter 'spare.weight' gets no gradient"),

@@ -35,7 +35,12 @@ LISTS: Space = {**RANGES, "operator": ("sum", "gate")}
         ("cma-es", RANGES, 20, "cma-es moves a cloud through ranges of numbers, and 'width' is wh"),
         ("cma-es", LISTS, 20, "cma-es moves a cloud through ranges of numbers, and 'width' is wh"),
         ("cma-es", {"rate": RANGES["rate"]}, 20, "cma-es needs two ranges or more, and there is"),
-        ("nsga-ii", RANGES, 200, "nsga-ii looks for a front; write objectives: [auc, macs]"),
+        (
+            "nsga-ii",
+            RANGES,
+            200,
+            "nsga-ii searches for a Pareto front; write objectives: [auc, macs]",
+        ),
     ],
 )
 def test_a_sampler_that_does_not_fit_is_refused_in_a_sentence(
