@@ -11,8 +11,8 @@ from fusefront.reports.cells import (
     value_head,
 )
 from fusefront.reports.evidence import Evidence
-from fusefront.reports.tables import Row, Table, runs_of
-from fusefront.reports.words.building import part_name
+from fusefront.reports.tables import PLAN, Row, Table, runs_of
+from fusefront.reports.words.building import part_name, plan_name
 from fusefront.reports.words.reviewer import HEADING
 
 
@@ -22,6 +22,7 @@ def building(evidence: Evidence) -> Table:
         Row(
             (
                 TableEntry(chain.end, chain.end),
+                plan_name(chain),
                 TableEntry(f"+ {part_name(step.name)}", step.name),
                 number_cell(step.auc, numbers.fixed(step.auc, numbers.AUC_PLACES)),
                 number_cell(step.gain.value, numbers.signed(step.gain.value)),
@@ -34,6 +35,7 @@ def building(evidence: Evidence) -> Table:
     )
     heads = (
         "strategy",
+        PLAN,
         ColumnHead("part added", "part_added"),
         value_head("AUC with it", "auc"),
         value_head("AUC it adds", "gain"),
@@ -57,6 +59,7 @@ def retrained(evidence: Evidence) -> Table:
         Row(
             (
                 TableEntry(chain.end, chain.end),
+                plan_name(chain),
                 share.modality,
                 number_cell(share.auc.value, numbers.signed(share.auc.value)),
                 ends_cell(share.auc),
@@ -69,6 +72,7 @@ def retrained(evidence: Evidence) -> Table:
     )
     heads = (
         "strategy",
+        PLAN,
         ColumnHead("modality", "modality"),
         value_head("AUC it adds", "auc"),
         ends_head("simultaneous interval", "auc"),
@@ -78,7 +82,7 @@ def retrained(evidence: Evidence) -> Table:
         subsets="drawn orders in which they come" if drawn else "all subsets",
         drawing=", with the error of the drawing in them" if drawn else "",
     )
-    return Table("retrained", HEADING["retrained"], heads, rows, note, bars=3)
+    return Table("retrained", HEADING["retrained"], heads, rows, note, bars=4)
 
 
 def crossing(evidence: Evidence) -> Table:
@@ -87,6 +91,7 @@ def crossing(evidence: Evidence) -> Table:
         Row(
             (
                 TableEntry(chain.end, chain.end),
+                plan_name(chain),
                 " × ".join(part_name(factor) for factor in effect.factors),
                 " × ".join(part_name(level) for level in effect.levels),
                 number_cell(effect.effect.value, numbers.signed(effect.effect.value)),
@@ -100,6 +105,7 @@ def crossing(evidence: Evidence) -> Table:
     )
     heads = (
         "strategy",
+        PLAN,
         ColumnHead("part, or two", "factors"),
         ColumnHead("left out or set to", "levels"),
         value_head("effect on AUC", "effect"),

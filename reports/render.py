@@ -161,7 +161,8 @@ def _building(evidence: Evidence, language: Language) -> dict[str, object] | Non
     ablation = building.main_ablation(evidence.ablations)
     if ablation is None:
         return None
-    heading = sentence(building.HEADING, language, name=Name(ablation.end))
+    phrase = building.HEADING_TUNED if building.is_tuned(ablation) else building.HEADING
+    heading = sentence(phrase, language, name=Name(ablation.end))
     text = joined(building.build_first(ablation, language))
     return {"heading": heading.html, "text": text}
 

@@ -27,6 +27,7 @@ from fusefront.reports.figures.waterfall import draw_waterfall
 from fusefront.reports.figures.widths import draw_widths
 from fusefront.reports.tables import Table
 from fusefront.reports.words import reviewer
+from fusefront.reports.words.building import plan_name
 from fusefront.reports.words.phrase import Language
 
 
@@ -175,14 +176,14 @@ def _ablation(evidence: Evidence, brush: Brush) -> Section:
         )
         for at, ablation in enumerate(evidence.ablations, 1)
     )
-    captions = tuple(reviewer.ablation(ablation) for ablation in evidence.ablations)
+    captions = _of_plans(evidence, evidence.ablations, reviewer.ablation)
     return Section("ablation", heading, drawings, captions, tables.ablation(evidence))
 
 
 def _building(evidence: Evidence, brush: Brush) -> list[Section]:
     """From the plainest model to the whole; nothing where no ablation followed a path."""
     paths = [each for each in evidence.ablations if each.path]
-    captions = tuple(reviewer.building(ablation) for ablation in paths)
+    captions = _of_plans(evidence, paths, reviewer.building)
     table = building_tables.building
     return _a_drawing_each(evidence, brush, "building", paths, draw_waterfall, captions, table)
 
@@ -190,9 +191,18 @@ def _building(evidence: Evidence, brush: Brush) -> list[Section]:
 def _crossing(evidence: Evidence, brush: Brush) -> list[Section]:
     """Interactions of parts; nothing where no factorial plan ran."""
     crossed = [each for each in evidence.ablations if strongest(each)]
-    captions = tuple(reviewer.crossing(ablation) for ablation in crossed)
+    captions = _of_plans(evidence, crossed, reviewer.crossing)
     table = building_tables.crossing
     return _a_drawing_each(evidence, brush, "crossing", crossed, draw_crossing, captions, table)
+
+
+def _of_plans(
+    evidence: Evidence, ablations: Sequence[Ablation], words: Callable[[Ablation], str]
+) -> tuple[str, ...]:
+    """A caption of each; where the study has several ablations each names its plan."""
+    if len(evidence.ablations) < 2:
+        return tuple(words(each) for each in ablations)
+    return tuple(f"Plan {plan_name(each)}. {words(each)}" for each in ablations)
 
 
 def _a_drawing_each(

@@ -21,6 +21,7 @@ from fusefront.reports.cells import (
 )
 from fusefront.reports.cost_cells import cost_cells, cost_heads
 from fusefront.reports.evidence import Decision, Evidence, FrontShape, Interval, Point, ServedBy
+from fusefront.reports.words.building import plan_name
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reviewer import BACKENDS, COST, FRONT, HEADING, SLICES
 
@@ -49,6 +50,9 @@ class Row(NamedTuple):
     over: bool = False
     bar: Interval | None = None  # drawn beside the cell of `Table.bars`
     run_ids: tuple[str, ...] = ()  # whose numbers the row shows
+
+
+PLAN = ColumnHead("plan", "plan")  # of an ablation
 
 
 class Table(NamedTuple):
@@ -263,6 +267,7 @@ def ablation(evidence: Evidence) -> Table:
         Row(
             (
                 _whole_name(chain.end),
+                plan_name(chain),
                 _whole_name(step.name),
                 number_cell(step.gain.value, numbers.signed(step.gain.value)),
                 ends_cell(step.gain, margin=margin),
@@ -276,6 +281,7 @@ def ablation(evidence: Evidence) -> Table:
     )
     heads = (
         "strategy",
+        PLAN,
         ColumnHead("part taken out", "part_taken_out"),
         value_head("AUC difference", "difference"),
         ends_head("95% interval", "difference"),

@@ -15,6 +15,10 @@ from fusefront.reports.words.phrase import (
 
 REMOVED = ("modality", "component")
 HEADING = Phrase("What to build first in {name}", "{name}で最初に採るべきもの")
+HEADING_TUNED = Phrase(
+    "What to build first in {name}, tuned again at every step",
+    "{name}で最初に採るべきもの（毎回再チューニング）",
+)
 FIRST = {
     "free": Phrase(
         "Build {part} first: without it {name} loses {loss} AUC {interval}, and it costs nothing "
@@ -83,9 +87,27 @@ STEPS = 2  # of a path in a sentence
 
 
 def main_ablation(ablations: tuple[Ablation, ...]) -> Ablation | None:
-    """The ablation on page one: one with a path comes first, then that with the most parts."""
+    """The ablation on page one: one with a path comes first, then one with the parent's own
+    hyper-parameters, then that with the most parts."""
     usable = [each for each in ablations if not each.additive and removals(each)]
-    return max(usable, key=lambda each: (bool(each.path), len(each.steps)), default=None)
+    return max(
+        usable,
+        key=lambda each: (bool(each.path), not is_tuned(each), len(each.steps)),
+        default=None,
+    )
+
+
+def is_tuned(ablation: Ablation) -> bool:
+    """Whether each of its strategies was searched again."""
+    return ablation.mode.startswith("tuned")
+
+
+def plan_name(ablation: Ablation) -> str:
+    """Which plan it is, and whether its strategies were tuned again."""
+    tuned = is_tuned(ablation)
+    plan = ablation.plan.removesuffix("-retuned") if tuned else ablation.plan
+    plan = "minimal" if tuned and plan == "retuned" else plan
+    return f"{plan}, tuned again" if tuned else plan
 
 
 def removals(ablation: Ablation) -> list[AblationStep]:

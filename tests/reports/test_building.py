@@ -24,8 +24,9 @@ from fusefront.reports.figures.crossing import corner, draw_crossing, strongest
 from fusefront.reports.figures.waterfall import draw_waterfall
 from fusefront.reports.gap_tables import gaps, worths
 from fusefront.reports.sections import sections
+from fusefront.reports.tables import ablation as ablation_table
 from fusefront.reports.words import reviewer
-from fusefront.reports.words.building import build_first, main_ablation, part_name
+from fusefront.reports.words.building import build_first, main_ablation, part_name, plan_name
 from fusefront.reports.words.phrase import LANGUAGES
 
 TEXT = AblationStep("text", Interval(-0.03, -0.04, -0.02), kind="modality")
@@ -109,6 +110,36 @@ def test_the_page_speaks_of_the_ablation_with_a_path() -> None:
     assert part_name("presence_features") == "presence features"
 
 
+TUNED = replace(WHOLE, plan="retuned", mode="tuned again, each with the study's budget")
+
+
+def test_of_several_ablations_each_says_its_plan(full_evidence: Evidence) -> None:
+    """In its captions and in every row; a single one needs no name in its caption."""
+    full = replace(WHOLE, plan="full", steps=(TEXT,))
+    both = replace(full_evidence, ablations=(full, TUNED))
+    for table, plans in (
+        (ablation_table(both), ["full"] + ["minimal, tuned again"] * len(TUNED.steps)),
+        (building(both), ["full"] * len(full.path) + ["minimal, tuned again"] * len(TUNED.path)),
+    ):
+        assert table.heads[1] == "plan"
+        assert [row.cells[1] for row in table.rows] == plans
+    by_key = {each.key: each for each in sections(both, "en")}
+    for key in ("ablation", "building"):
+        first, second = by_key[key].captions
+        assert first.startswith("Plan full. ")
+        assert second.startswith("Plan minimal, tuned again. ")
+    alone = {s.key: s for s in sections(replace(full_evidence, ablations=(full,)), "en")}
+    assert not alone["ablation"].captions[0].startswith("Plan")
+    assert plan_name(replace(TUNED, plan="factorial-retuned")) == "factorial, tuned again"
+    assert plan_name(replace(WHOLE, plan="my-retuned")) == "my-retuned"
+
+
+def test_page_one_prefers_the_parents_own_hyper_parameters() -> None:
+    wide = replace(TUNED, steps=(*TUNED.steps, *TUNED.steps))
+    assert main_ablation((wide, WHOLE)) is WHOLE
+    assert main_ablation((wide, replace(WHOLE, path=()))) is wide
+
+
 def test_the_retrained_shares_are_a_table(full_evidence: Evidence) -> None:
     """With the error of a drawing in words where orders were drawn; no table without shares."""
     shares = (
@@ -118,7 +149,7 @@ def test_the_retrained_shares_are_a_table(full_evidence: Evidence) -> None:
     )
     chain = replace(WHOLE, shares=shares)
     table = retrained(replace(full_evidence, ablations=(WHOLE, chain)))
-    assert [row.cells[1] for row in table.rows] == ["text", "image", "all modalities"]
+    assert [row.cells[2] for row in table.rows] == ["text", "image", "all modalities"]
     assert [row.bar for row in table.rows] == [share.auc for share in shares]
     assert "over all subsets. The" in table.note
     assert "drawing" not in table.note
@@ -147,8 +178,8 @@ def test_the_caption_says_how_the_order_came_about() -> None:
 
 def test_the_tables_hold_the_path_and_the_costs(full_evidence: Evidence) -> None:
     table = building(replace(full_evidence, ablations=(WHOLE,)))
-    assert [row.cells[1] for row in table.rows] == ["+ text", "+ id embedding + head"]
-    assert [row.cells[3] for row in table.rows] == ["+0.1100", "+0.0200"]
+    assert [row.cells[2] for row in table.rows] == ["+ text", "+ id embedding + head"]
+    assert [row.cells[4] for row in table.rows] == ["+0.1100", "+0.0200"]
     cost = StepCost(
         Interval(0.4, 0.3, 0.5), Interval(0.9, 0.2, 1.6), True, Interval(0.1, 0.05, 0.2),
         12_500.0, 24.0,
@@ -225,4 +256,4 @@ def test_figures_are_drawn(full_evidence: Evidence) -> None:
     assert len(lines.png) > 5000
     table = crossing(replace(full_evidence, ablations=(crossed(),)))
     assert [row.cells[0] for row in table.rows] == ["pca64", "pca64"]
-    assert table.rows[1].cells[1] == "operator × head"
+    assert table.rows[1].cells[2] == "operator × head"
