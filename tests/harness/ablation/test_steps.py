@@ -419,7 +419,7 @@ def test_trials_that_lack_are_counted_among_the_trainings(
     assert other.name == "minimal"
     assert len(other.lacking(other.removed)) == 3  # the frozen runs, of which one is damaged
     wider: Any = SimpleNamespace(name="full")
-    about = (planned.plan, planned.workspace, [], wider, planned.workbench, {})
+    about: Any = (planned.plan, planned.workspace, [], wider, planned.workbench, {})
     names = [planning.Planned(*about, again).name for again in (False, True)]
     assert names == ["full", "full-retuned"]
 
