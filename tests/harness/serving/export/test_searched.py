@@ -57,7 +57,7 @@ def test_places_are_those_of_the_index(parts):
     """Where all items may be shown, by the table over the whole catalogue."""
     model, codes, schema = parts
     search = search_of(model, codes)._replace(present=np.ones(schema.items + 1, bool))
-    (feed,) = random_feeds(schema, (Example(4, 7, 40),), 6)
+    (feed,) = random_feeds(schema, (Example(4, 7, 2_000),), 6)
     places = search.ahead(feed)[PLACES]
     ways = torch.from_numpy(search.ways)
     index = HistoryIndex.exact(ways, NEAREST)
