@@ -10,7 +10,6 @@ logit = MLP([F]). The paper's text names V4, SENet and the attention; V1 to V3 a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -21,7 +20,6 @@ from fusefront.baselines.contract import (
     ItemCodes,
     ItemTable,
     Parts,
-    Pooler,
     Request,
     Rows,
     Schema,
@@ -31,29 +29,18 @@ from fusefront.baselines.contract import (
 from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import fuse, select, spread
-from fusefront.baselines.poolers.din import DinPooler
-from fusefront.baselines.poolers.target_attention import TargetAttention
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import ContextFields
 from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
-from fusefront.baselines.settings import make_part, one_of
-from fusefront.baselines.slots import ItemSlots
-
-RECIPES = ("V1", "V2", "V3", "V4", "learned")
-ATTENTIONS = ("target_attention", "din")
-
-
-@dataclass(frozen=True)
-class SeedSettings:
-    """`embedding` is both E and PCA's k: 64 + 64 = 128, as the challenge asks."""
-
-    recipe: str = "V4"
-    attention: str = "target_attention"
-    heads: int = 4
-    senet: bool = True
-    embedding: int = 64
-    hidden: tuple[int, ...] = (1024, 512, 256)
-    dropout: float = 0.0
+from fusefront.baselines.published.seed_recipes import (
+    ATTENTIONS,
+    RECIPES,
+    SeedSettings,
+    check_recipe,
+    pooler_of,
+    slots_of,
+)
+from fusefront.baselines.settings import make_part
 
 
 class SeedReconstruction(Published):
@@ -76,22 +63,11 @@ class SeedReconstruction(Published):
         self, schema: Schema, items: ItemTable, settings: SeedSettings, parts: Parts
     ) -> None:
         super().__init__(schema, items, settings, parts)
-        modalities, compressor = recipe_of(settings, tuple(schema.modalities))
         width = settings.embedding
-        self.slots = ItemSlots(
-            schema,
-            items,
-            parts,
-            modalities=modalities,
-            compressor=compressor,
-            id_width=width,
-            side_width=width,
-            width=width,
-            seed=torch.initial_seed(),
-        )
+        self.slots = slots_of(schema, items, settings, parts)
         self.pieces, self.width = len(self.slots.names), width
         self.kinds = EventKindTokens(schema.history_kinds, self.pieces, width)
-        self.pool = self._pooler(self.pieces * width)
+        self.pool = pooler_of(settings, self.pieces * width)
         self.context = ContextFields(schema, width)
         count = self.context.count + 2 * self.pieces
         self.operator = None
@@ -100,27 +76,11 @@ class SeedReconstruction(Published):
             self.operator = make_part("operator", parts.operators, spec, count, width)
         self.head = Deep(count * width, settings.hidden, dropout=settings.dropout)
 
-    def _pooler(self, width: int) -> Pooler:
-        if self.settings.attention == "din":
-            return DinPooler(width)
-        return TargetAttention(width, heads=self.settings.heads)
-
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> SeedSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
         resolved: SeedSettings = super().check(schema, settings, parts)
-        one_of(cls.name, "recipe", resolved.recipe, RECIPES)
-        one_of(cls.name, "attention", resolved.attention, ATTENTIONS)
-        if resolved.recipe in ("V1", "V2") and len(schema.modalities) < int(resolved.recipe[1]):
-            raise ValueError(
-                f"{cls.name}: recipe {resolved.recipe!r} needs {resolved.recipe[1]} modalities "
-                f"and the data has {len(schema.modalities)}; use 'V4'"
-            )
-        if resolved.attention == "target_attention" and resolved.embedding % resolved.heads:
-            raise ValueError(
-                f"{cls.name}: 'heads' {resolved.heads} does not divide 'embedding' "
-                f"{resolved.embedding}; choose a divisor"
-            )
+        check_recipe(cls.name, resolved, tuple(schema.modalities))
         return resolved
 
     def encode(
@@ -152,18 +112,3 @@ class SeedReconstruction(Published):
     def cacheable(self) -> str:
         """Item tokens are looked up; SENet weighs them beside context and history."""
         return "part: SENet weighs the fields online" if self.settings.senet else "yes"
-
-
-def recipe_of(
-    settings: SeedSettings, modalities: tuple[str, ...]
-) -> tuple[tuple[str, ...], Mapping[str, object]]:
-    """Which modalities, through which compressor."""
-    pca: Mapping[str, object] = {"name": "pca", "k": settings.embedding, "whiten": False}
-    recipes: dict[str, tuple[tuple[str, ...], Mapping[str, object]]] = {
-        "V1": (modalities[:1], pca),
-        "V2": (modalities[1:2], pca),
-        "V3": (modalities, {**pca, "name": "pca_joint"}),
-        "V4": (modalities, pca),
-        "learned": (modalities, {"name": "none"}),
-    }
-    return recipes[settings.recipe]

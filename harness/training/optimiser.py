@@ -2,11 +2,14 @@
 plateau."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
 from fusefront.baselines.contract import Baseline
 from fusefront.baselines.roles import modality_parameters
+from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.recipe import ModalityShares, Training
 
 LOWEST_RATE = 1e-6  # where annealing on a plateau ends
@@ -29,29 +32,48 @@ def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim
             rate = recipe.learning_rate * shares.rate
             own = [parameter for parameter in parameters if owner.get(id(parameter), "") == name]
             groups += [
-                {"params": some, "lr": rate, "weight_decay": decay * shares.decay}
-                for some, decay in _split(role, own, recipe, rate, steps)
+                {"params": some, "lr": rate, "weight_decay": decay}
+                for some, decay in _split(role, own, recipe, shares, steps)
                 if some
             ]
+    if recipe.optimizer == "adamw":
+        _check(groups)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=recipe.learning_rate, fused=True)
 
 
 def _split(
-    role: str, parameters: list[torch.nn.Parameter], recipe: Training, rate: float, steps: int
+    role: str,
+    parameters: list[torch.nn.Parameter],
+    recipe: Training,
+    shares: ModalityShares,
+    steps: int,
 ) -> list[tuple[list[torch.nn.Parameter], float]]:
-    """The parameters of a role with their decay; a time constant does not apply to 1-d
-    parameters."""
+    """The parameters of a role with their decay; a time constant does not apply to 1-d parameters,
+    and a share of the decay divides it."""
     if recipe.optimizer == "adam":
-        return [(parameters, recipe.l2_embedding if role in EMBEDDINGS else recipe.l2)]
+        l2 = recipe.l2_embedding if role in EMBEDDINGS else recipe.l2
+        return [(parameters, l2 * shares.decay)]
     ids = role == "id_embedding"
     decay = recipe.id_weight_decay if ids else recipe.weight_decay
     if decay is not None:
-        return [(parameters, decay)]
+        return [(parameters, decay * shares.decay)]
     wide = [parameter for parameter in parameters if parameter.ndim > 1]
     flat = [parameter for parameter in parameters if parameter.ndim <= 1]
     tau = recipe.id_tau if ids else recipe.tau
-    return [(wide, decay_of(tau, rate, steps)), (flat, 0.0)]
+    own = None if tau is None or not shares.decay else tau / shares.decay
+    return [(wide, decay_of(own, recipe.learning_rate * shares.rate, steps)), (flat, 0.0)]
+
+
+def _check(groups: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses a decay that leaves nothing of a weight in a step, or turns its sign."""
+    for group in groups:
+        if (lost := group["lr"] * group["weight_decay"]) >= 1:
+            raise UsageError(
+                f"got a weight decay of {group['weight_decay']:g} at a learning rate of "
+                f"{group['lr']:g}: a step takes {lost:g} of each weight, expected less than 1; "
+                "lower weight_decay or the modality's decay, or give a time constant (tau)"
+            )
 
 
 def decay_of(tau: float | None, rate: float, steps: int) -> float:

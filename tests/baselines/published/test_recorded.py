@@ -29,7 +29,7 @@ from fusefront.baselines.published import (
 )
 from fusefront.baselines.published.dmf import DmfSettings
 from fusefront.baselines.published.presets import deep, none, part
-from fusefront.baselines.published.seed_reconstruction import SeedSettings, recipe_of
+from fusefront.baselines.published.seed_recipes import SeedSettings, recipe_of
 from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.harness.testing.baseline import SPARE
 

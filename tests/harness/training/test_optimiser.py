@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from fusefront.baselines.roles import modality_parameters
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -84,7 +86,7 @@ def test_a_modality_has_its_own_rate_and_decay(world: PreparedDataset) -> None:
             rate = RATE * (0.25 if inside else 1.0)
             assert group["lr"] == pytest.approx(rate)
             if parameter.ndim > 1 and inside:
-                assert group["weight_decay"] == pytest.approx(3.0 * decay_of(3.0, rate, 50))
+                assert group["weight_decay"] == pytest.approx(decay_of(3.0 / 3.0, rate, 50))
     assert seen_ids == {id(p) for p in model.parameters()}
     assert len(own) > 4
     cycle = one_cycle(optimizer, Training(epochs=3), 10)
@@ -99,6 +101,31 @@ def test_without_modalities_the_groups_are_those_of_the_roles(world: PreparedDat
     assert {group["lr"] for group in optimizer.param_groups} == {RATE}
     assert "modalities" not in Training().model_dump(mode="json")
     assert "modalities" in Training.model_validate({"modalities": {"a": {}}}).model_dump()
+
+
+def test_a_large_share_of_the_decay_takes_no_more_than_the_weight(world: PreparedDataset) -> None:
+    """Of a time constant a share leaves exp(-share / (tau steps)) a step; a number is refused."""
+    late = RunSpec(world.name, world.fingerprint, "late_fusion", {}, {}, 0)
+    model = build_model(late, world, load_parts([]))
+    first = next(iter(modality_parameters(model)))
+    shares = {first: {"rate": 1.0, "decay": 100.0}}
+    recipe = Training.model_validate({"tau": 1.0, "modalities": shares})
+    groups = make_optimizer(model, recipe, 50).param_groups
+    left = {1 - group["lr"] * group["weight_decay"] for group in groups if group["weight_decay"]}
+    assert min(left) == pytest.approx(math.exp(-100.0 / 50.0))
+    assert all(0 < share < 1 for share in left)
+    none = Training.model_validate({"tau": 1.0, "modalities": {first: {"decay": 0.0}}})
+    own = {id(parameter) for parameter in modality_parameters(model)[first]}
+    for group in make_optimizer(model, none, 50).param_groups:
+        if own & {id(parameter) for parameter in group["params"]}:
+            assert group["weight_decay"] == 0.0
+    for decay, refused in ((99.0, False), (100.0, True)):
+        words = Training.model_validate({"weight_decay": decay, "learning_rate": 0.01})
+        if refused:
+            with pytest.raises(UsageError, match="a step takes 1 of each weight, expected less"):
+                make_optimizer(model, words, 50)
+        else:
+            make_optimizer(model, words, 50)
 
 
 def test_todays_decays_hold_for_every_parameter(world: PreparedDataset) -> None:
