@@ -7,7 +7,7 @@ from fusefront.reports import numbers
 from fusefront.reports.curves import epochs, trials, with_panels
 from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve, StudyFacts
 from fusefront.reports.plane import ends, moved
-from fusefront.reports.words.building import part_name
+from fusefront.reports.words.building import part_name, removals
 from fusefront.reports.words.commands import on_study, that_trains
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reasons import listed
@@ -249,16 +249,23 @@ def ablation(chain: Ablation) -> str:
             f"combinations and rises in {len(helps)}; grey: not shown to matter (verdicts are "
             "adjusted over all of them)."
         )
+    out = {part_name(step.name) for step in removals(chain)}
     sentences = []
-    if hurts:
-        sentences.append(f"AUC falls when {_or(hurts)} is left out.")
-    if helps:
-        sentences.append(f"It rises when {_or(helps)} is left out.")
+    for verb, names in (("falls", hurts), ("rises", helps)):
+        left, other = (
+            [name for name in names if (name in out) is is_out] for is_out in (True, False)
+        )
+        ways = [f"when {_or(left)} is left out"] if left else []
+        ways += [f"with {_or(other)}"] if other else []
+        if ways:
+            subject = "It" if sentences else "AUC"
+            sentences.append(f"{subject} {verb} {', or '.join(ways)}.")
     if open_:
         sentences.append(
             f"Not shown to matter (grey; verdicts are adjusted over all parts): {_and(open_)}."
         )
-    lead = f"Each row is trained again without that part, {mode}, at the same seeds; "
+    other = "" if len(out) == len(chain.steps) else " or with what it names instead"
+    lead = f"Each row is trained again without that part{other}, {mode}, at the same seeds; "
     return f"{lead}{lines}. {' '.join(sentences)}"
 
 

@@ -116,6 +116,25 @@ def test_codebook_numbers_and_the_curve_of_widths_are_in_tables(shown: dict[str,
     assert "shown to lose at 8 of 32." in shown["widths"].captions[0]
 
 
+def test_an_ablation_names_what_is_put_in_a_parts_place() -> None:
+    steps = (
+        AblationStep("text", Interval(-0.02, -0.03, -0.01), verdict="worse", kind="modality"),
+        AblationStep("head", Interval(-0.02, -0.03, -0.01), verdict="worse", kind="component"),
+        AblationStep("head linear", Interval(-0.02, -0.03, -0.01), verdict="worse", kind="swap"),
+        AblationStep("random text", Interval(-0.02, -0.03, -0.01), verdict="worse", kind="swap"),
+        AblationStep("text alone", Interval(0.01, 0.004, 0.016), kind="alone"),
+    )
+    sentence = reviewer.ablation(Ablation(False, "pca64", steps))
+    assert "again without that part or with what it names instead, at the" in sentence
+    assert (
+        "AUC falls when text or head is left out, or with head linear or random text. "
+        "It rises with text alone."
+    ) in sentence
+    sentence = reviewer.ablation(Ablation(False, "pca64", steps[2:]))
+    assert "AUC falls with head linear or random text. It rises" in sentence
+    assert "instead" not in reviewer.ablation(Ablation(False, "pca64", steps[:2]))
+
+
 def test_an_ablation_says_only_what_its_verdicts_say() -> None:
     steps = (
         AblationStep("text", Interval(-0.02, -0.03, -0.01), verdict="worse"),
