@@ -252,9 +252,8 @@ def ablation(chain: Ablation) -> str:
     out = {part_name(step.name) for step in removals(chain)}
     sentences = []
     for verb, names in (("falls", hurts), ("rises", helps)):
-        left, other = (
-            [name for name in names if (name in out) is is_out] for is_out in (True, False)
-        )
+        left = [name for name in names if name in out]
+        other = [name for name in names if name not in out]
         ways = [f"when {_or(left)} is left out"] if left else []
         ways += [f"with {_or(other)}"] if other else []
         if ways:
