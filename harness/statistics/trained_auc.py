@@ -41,7 +41,7 @@ def trained_auc(scores: Scores, label: Labels, cluster: NDArray[np.integer]) -> 
 def auc_ends(auc: TrainedAuc) -> AucEnds:
     """The AUC with its interval over clusters, which are weighted by their share of the rows."""
     model = _model(auc)
-    known = 0 < auc.value < 1 and model.has_intervals and model.alone(0).se > 0
+    known = model.has_intervals and model.alone(0).se > 0  # 0 at an AUC of 0 or 1
     low, high = ends(model, 0, "logit") if known else (float("nan"), float("nan"))
     return AucEnds(auc.value, low, high, auc.axis.size)
 

@@ -90,7 +90,7 @@ def equal_mass_bins(groups: TieGroups, bins: int = BINS) -> NDArray[np.int64]:
     bin."""
     ends = np.cumsum(groups.size)
     middle = ends - groups.size / 2
-    number = np.minimum((middle * bins / len(groups.order)).astype(np.int64), bins - 1)
+    number = (middle * bins / len(groups.order)).astype(np.int64)  # below `bins`
     return (ends - groups.size)[np.flatnonzero(np.diff(number, prepend=-1))]
 
 

@@ -59,6 +59,21 @@ def test_notes_say_unit_effect_margin_best_set_and_lead(comparison, uneven):
     assert min(effects) < max(effects)
 
 
+@pytest.mark.parametrize(
+    ("expected", "figure"), [(None, ""), (0.05, ""), (0.049, "0.0490"), (0.051, "0.0510")]
+)
+def test_luck_is_said_where_it_moves_a_twentieth_of_half_the_interval(comparison, expected, figure):
+    """Half of it is 0.01, so a shift of 0.0005 is seen."""
+    lead = comparison.winner._replace(difference=0.05, low=0.04, high=0.06, expected=expected)
+    (line,) = [
+        line
+        for line in remarks.notes(replace(comparison, winner=lead), nothing())
+        if line.startswith("Best on test: ")
+    ]
+    luck = f"; the figure is that of the luckiest, expect about +{figure}" if figure else ""
+    assert line.endswith(f"the interval corrected for being picked{luck}.")
+
+
 def test_notes_leave_out_what_is_not_known(comparison):
     bare = replace(
         comparison,
