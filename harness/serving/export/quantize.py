@@ -153,7 +153,7 @@ def _nodes(
     step = max((high - low) / 255, 1e-12)
     values: dict[str, NDArray[np.generic]] = {
         "step": np.array(step, np.float32),
-        "zero": np.array(np.clip(round(-low / step), 0, 255), np.uint8),
+        "zero": np.array(round(-low / step), np.uint8),
         "fine": np.array(step / STEPS, np.float32),
         "half": np.array(128, np.uint8),
         "weights": integer.weights.integers,

@@ -15,6 +15,7 @@ from fusefront.datasets.durable import temporary_folder
 from fusefront.harness.serving.export import masks, products, rules, transposes
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.rules import Observed
+from fusefront.harness.serving.export.scorer import session_options
 
 
 def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
@@ -43,10 +44,8 @@ def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
 
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     """Fold constants and remove redundant nodes, by the runtime's basic level of optimisation."""
-    options = ort.SessionOptions()
+    options = session_options()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
     with temporary_folder("rewrite") as folder:
         path = Path(folder) / "folded.onnx"
         options.optimized_model_filepath = str(path)
@@ -63,10 +62,8 @@ def observe(model: onnx.ModelProto, probes: Sequence[Feed]) -> Observed:
         name for node in open_graph.graph.node for name in node.output if name and name not in have
     ]
     open_graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = ort.SessionOptions()
+    options = session_options()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
     session = ort.InferenceSession(
         open_graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -63,8 +63,7 @@ def _together(weights: Floats, column: Floats, rows: Floats) -> NDArray[np.int8]
     order = np.argsort(-power, kind="stable")
     left = weights[order]
     # row i: how the inputs after i compensate an error at i, with those before i fixed
-    inverse = np.linalg.inv(square[np.ix_(order, order)])
-    upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    upper = np.linalg.cholesky(np.linalg.inv(square[np.ix_(order, order)])).T
     integers = np.empty(weights.shape, np.int8)
     for place, source in enumerate(order):
         steps = np.clip(np.round(left[place] / column), -127, 127)

@@ -36,8 +36,9 @@ def replace(field: Any, values: list[Any]) -> None:
 def rename(model: onnx.ModelProto, old: str, new: str) -> None:
     """Let readers of `old` read `new`."""
     for node in model.graph.node:
-        if old in node.input:
-            replace(node.input, [new if name == old else name for name in node.input])
+        for place, name in enumerate(node.input):
+            if name == old:
+                node.input[place] = new
 
 
 def makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
@@ -145,11 +146,11 @@ def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
     """A vector assembled from sizes that equals a part of an input's shape is read from that shape
     directly."""
     for node in list(model.graph.node):
-        name = node.output[0] if node.output else ""
+        name = node.output[0]
         values = observed.get(name, [])
         if node.op_type == "Shape" or not values or values[0].dtype != np.int64:
             continue
-        if values[0].ndim != 1 or not len(values[0]) or not is_shape(model, name):
+        if values[0].ndim != 1 or not is_shape(model, name):
             continue
         if (stretch := _stretch(model, observed, values)) is not None:
             source, start = stretch
@@ -163,13 +164,12 @@ def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
 def _stretch(
     model: onnx.ModelProto, observed: Observed, values: Sequence[NDArray[Any]]
 ) -> tuple[str, int] | None:
-    length = len(values[0])
     for entry in model.graph.input:
         shapes = [value.shape for value in observed.get(entry.name, [])]
         if not shapes:
             continue
-        for start in range(len(shapes[0]) - length + 1):
-            stretches = [shape[start : start + length] for shape in shapes]
+        for start in range(len(shapes[0])):  # near the end a stretch is too short to be equal
+            stretches = [shape[start : start + len(values[0])] for shape in shapes]
             if all(tuple(v) == s for v, s in zip(values, stretches, strict=True)):
                 return entry.name, start
     return None
@@ -205,7 +205,7 @@ def drop_expands(model: onnx.ModelProto, observed: Observed) -> None:
         if node.op_type != "Expand" or node.output[0] not in observed:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
-        if readers and all(_broadcasts(reader, node, observed) for reader in readers):
+        if all(_broadcasts(reader, node, observed) for reader in readers):
             rename(model, node.output[0], node.input[0])
 
 

@@ -30,7 +30,7 @@ def turn_inward(model: onnx.ModelProto, observed: Observed) -> None:
             continue
         move = outward(list(node.attribute[0].ints)) if node.attribute else None
         before = [value.shape for value in observed.get(node.input[0], [])]
-        if move is not None and before and _fixed(before, move):
+        if move is not None and _fixed(before, move):
             _rewrite(model, observed, node, move)
     join_views(model, observed)
 

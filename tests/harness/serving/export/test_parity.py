@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
-from fusefront.baselines.contract import Baseline
+from fusefront.baselines.contract import Baseline, Events
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
 from fusefront.harness.data.tables import schema_of
@@ -53,7 +54,7 @@ def test_float32_is_within_a_hundred_thousandth_of_a_probability(
         return np.asarray(logits + off * worst, np.float32)
 
     outcome = check_exact(shifted, model, codes, schema_of(ragged))
-    assert [(r, k) for r, k, _ in observed] == [(1, 1), (3, 7), (4, 512)]
+    assert observed == [(1, 1, 64), (3, 7, 11), (4, 512, 64)]
     assert outcome.passed is passed
     assert outcome.auc_change is None
     assert outcome.max_difference == pytest.approx(off / 4, rel=0.05, abs=1e-9)
@@ -69,7 +70,7 @@ def recorded(model: Baseline, store: PreparedDataset, *splits: str) -> tuple[Any
     return np.concatenate(logits), np.concatenate([store.split(s).label for s in splits])
 
 
-@pytest.mark.parametrize("rows", [100, 151, 400, 20_000])
+@pytest.mark.parametrize("rows", [100, 151, 152, 400, 20_000])
 def test_reduced_precision_is_held_to_the_change_of_auc(
     ragged: PreparedDataset, model: Baseline, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
@@ -158,3 +159,94 @@ def test_an_empty_feed_has_the_columns_of_its_shape() -> None:
     assert set(FeedShape().arrays(1, 1, 1)) == {"history", "history_mask", "candidates"}
     assert FeedShape.from_json(shape._asdict()) == shape
     assert FeedShape.from_json({"candidate_ids": "4", "other": 1}) == FeedShape(candidate_ids=4)
+
+
+def test_a_probability_may_differ_by_the_limit_itself(
+    ragged: PreparedDataset, model: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes, exact = eager(model)
+
+    def shifted(feed: Feed) -> np.ndarray:
+        return np.asarray(exact(feed) + 0.01, np.float32)
+
+    worst = check_exact(shifted, model, codes, schema_of(ragged)).max_difference
+    for limit, passed in ((worst, True), (0.999 * worst, False)):
+        monkeypatch.setattr(parity, "TOLERANCE", limit)
+        assert check_exact(shifted, model, codes, schema_of(ragged)).passed is passed
+    assert (parity.ROWS, parity.CALIBRATION_ROWS) == (20_000, 8_000)
+
+
+def cut(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Batches of a few rows instead of one of 2,048."""
+    monkeypatch.setattr(
+        parity, "split_feeds", lambda store, split: split_feeds(store, split, batch_rows=rows)
+    )
+
+
+def ends(store: PreparedDataset, split: str) -> list[int]:
+    """Rows up to the end of each batch; requests are not cut."""
+    sizes = [len(rows) for _, rows in split_feeds(store, split, batch_rows=100)]
+    return np.cumsum(sizes).tolist()
+
+
+def test_scoring_stops_after_the_batch_that_has_the_rows(
+    ragged: PreparedDataset, model: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_, every = ends(ragged, "train")
+    cut(monkeypatch, 100)
+    _, exact = eager(model)
+    expected, _ = recorded(model, ragged, "train")
+    cases = (
+        (1, first), (first - 1, first), (first, first), (first + 1, second), (None, every)
+    )  # fmt: skip
+    for most, count in cases:
+        scored = score_split(exact, ragged, "train", most)
+        np.testing.assert_allclose(scored, expected[:count], atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [-150, 0, 1, 98])
+def test_train_adds_only_the_rows_that_validation_lacks(
+    ragged: PreparedDataset, model: Baseline, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    """More or fewer rows than validation has."""
+    every = len(ragged.split("valid").label)
+    counts = (
+        next((end for end in ends(ragged, "valid") if end >= every + more), every),
+        next(end for end in ends(ragged, "train") if end >= more) if more > 0 else 0,
+    )
+    cut(monkeypatch, 100)
+    monkeypatch.setattr(parity, "ROWS", every + more)
+    codes, exact = eager(model)
+    outcome = check_reduced(
+        lambda feed: np.round(exact(feed), 1), model, codes, schema_of(ragged), ragged
+    )
+    parts = [recorded(model, ragged, split) for split in ("valid", "train")]
+    logits = np.concatenate([part[0][:n] for part, n in zip(parts, counts, strict=True)])
+    label = np.concatenate([part[1][:n] for part, n in zip(parts, counts, strict=True)])
+    change = roc_auc_score(label, np.round(logits, 1)) - roc_auc_score(label, logits)
+    assert outcome.auc_change == pytest.approx(change, abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_rows_of_one_label_or_none_have_no_auc_to_change(
+    ragged: PreparedDataset, model: Baseline, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    def first(logits: object, store: object, split: str, most: int) -> np.ndarray:
+        return np.zeros(rows if split == "valid" else 0, np.float32)
+
+    monkeypatch.setattr(parity, "score_split", first)
+    codes, exact = eager(model)
+    outcome = check_reduced(exact, model, codes, schema_of(ragged), ragged)
+    assert outcome == (True, 0.0, None, "")
+
+
+def test_a_batch_of_events_feeds_the_kind_of_each(ragged: PreparedDataset) -> None:
+    batch = Batcher(ragged, "train", 512).batch(np.array([5, 2, 31]))
+    shape = batch.history.shape
+    place = torch.arange(shape.numel()).reshape(shape) % 4
+    events = Events(torch.arange(4), torch.tensor([0, 2, 1, 3]), place)
+    fed = batch_feed(batch._replace(events=events))
+    assert fed["history_kinds"].tolist() == [[(0, 2, 1, 3)[int(at)] for at in row] for row in place]
+    nothing = Batcher(ragged, "train", 512).batch(np.array([2]))
+    bare = batch_feed(nothing._replace(events=events._replace(place=place[:1, :0])))
+    assert bare["history_kinds"].tolist() == [[0]]

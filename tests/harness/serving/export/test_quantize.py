@@ -8,6 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from fusefront.harness.serving.export import quantize as quantizing
 from fusefront.harness.serving.export.quantize import products, quantize
 
 RNG = np.random.default_rng(0)
@@ -148,3 +149,67 @@ def test_nothing_is_byte_nought_where_no_value_is_below_it() -> None:
         assert values["inner_int8_zero"] > 100
         domains = Counter(opset.domain for opset in both.opset_import)
         assert domains == {"": 1, "com.microsoft": 1}
+
+
+def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """What the first product's integers are read by."""
+    values = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    start = "inner_int8_"
+    return {name.removeprefix(start): v for name, v in values.items() if name.startswith(start)}
+
+
+def test_one_byte_spans_the_range_with_nothing_in_it() -> None:
+    """255 steps from the lowest to the highest value, or from or to 0 beyond which no value is;
+    a feed of no rows has no range."""
+    even = rows()
+    for x, low, high in (
+        (even, even.min(), even.max()),
+        (even + 2.5, 0.0, even.max() + 2.5),
+        (even - 2.5, even.min() - 2.5, 0.0),
+    ):
+        near_zero = graph()
+        wide = near_zero.graph.initializer[0]
+        wide.CopyFrom(numpy_helper.from_array((WIDE / 10).astype(np.float32), "wide"))
+        values = constants(quantize(near_zero, [{"x": x}, {"x": x[:0]}], least=1000))
+        assert set(values) >= {"step", "zero"}
+        assert values["step"] == pytest.approx((high - low) / 255, rel=1e-5)
+        assert values["zero"] == round(255 * -low / (high - low))
+
+
+def test_a_second_byte_has_254_steps_within_one_of_a_range_half_as_wide_again() -> None:
+    x = rows(tails=True)
+    values = constants(quantize(graph(), [{"x": x}], least=1000))
+    assert values["step"] == pytest.approx(1.5 * (x.max() - x.min()) / 255, rel=1e-5)
+    assert values["fine"] == pytest.approx(values["step"] / 254, rel=1e-6)
+    assert values["half"] == 128
+    assert not values["nought"].any()
+
+
+def test_products_are_large_from_the_least_number_of_weights() -> None:
+    x = rows()
+    assert kinds(quantize(graph(), [{"x": x}], least=WIDE.size))["MatMulIntegerToFloat"] == 1
+    assert kinds(quantize(graph(), [{"x": x}], least=WIDE.size + 1))["MatMulIntegerToFloat"] == 0
+    assert quantizing.LEAST == 128 * 128
+
+
+def test_inputs_of_nothing_take_one_byte() -> None:
+    """They move no logit, which is not more than a hundredth of what does not vary."""
+    model = quantize(graph(), [{"x": np.zeros((7, 64), np.float32)}], least=1000)
+    assert kinds(model)["MatMulIntegerToFloat"] == 1
+    assert constants(model)["step"] == np.float32(1e-12)
+    assert constants(model)["zero"] == 0
+
+
+@pytest.mark.parametrize(("most", "step"), [(1000, 1), (100, 3), (50, 6), (49, 7)])
+def test_rows_are_thinned_evenly_over_all_feeds(
+    monkeypatch: pytest.MonkeyPatch, most: int, step: int
+) -> None:
+    """To twice the most rows: half fits a rounding, half judges it."""
+    monkeypatch.setattr(quantizing, "MOST_ROWS", most)
+    parts = [rows(400).reshape(20, 20, 64), rows(0), rows(286)]
+    (wide, _) = products(graph())
+    thinned = quantizing._rows({"x": parts}, wide)
+    expected = np.concatenate([parts[0].reshape(400, 64)[::step], parts[2][::step]])
+    np.testing.assert_array_equal(thinned, expected)
+    assert thinned.dtype == np.float64
+    assert quantizing._rows({"x": []}, wide).shape == (0, 64)
