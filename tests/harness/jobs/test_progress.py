@@ -54,7 +54,13 @@ def test_the_time_left_counts_the_epochs_of_runs_under_way(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("passed", "sentence"),
-    [(39.0, "117 s left"), (39.9, "120 s left"), (41.0, "2 min left"), (400.0, "20 min left")],
+    [
+        (39.0, "117 s left"),
+        (39.9, "120 s left"),
+        (40.0, "2 min left"),
+        (41.0, "2 min left"),
+        (400.0, "20 min left"),
+    ],
 )
 def test_two_minutes_and_more_are_said_in_minutes(
     monkeypatch: pytest.MonkeyPatch, passed: float, sentence: str
@@ -140,3 +146,31 @@ def test_what_waits_or_pauses_says_so() -> None:
     assert lines[1].startswith("run 1 of 2: a seed 0 epoch 2/4 5 rows/s, paused, ")
     assert lines[2].startswith("run 1 of 2: a seed 0, ")
     assert bar.ended == 1
+
+
+def test_a_bar_says_how_far_all_runs_under_way_are() -> None:
+    """A bar of 24 places, full at the end."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=160)
+    with RunProgress(1, "run", console) as progress_:
+        bar = progress_.bar
+        assert bar is not None
+        (task,) = bar.tasks
+        assert (task.total, task.completed, task.fields) == (1, 0, {"left": "", "detail": ""})
+        progress_.tell("start", cell("a", 0), {})
+        assert (task.fields["left"], task.completed) == ("", 0)
+        progress_.tell("epoch", cell("b", 1), {"epoch": 1, "rows_per_second": 10})
+        assert task.fields["detail"] == "a seed 0 starts · b seed 1 epoch 1/4 10 rows/s"
+        progress_.tell("done", cell("a", 0), {})
+        assert (task.fields["detail"], task.completed) == ("b seed 1 epoch 1/4 10 rows/s", 1)
+    assert max(map(len, re.findall("━+", out.getvalue()))) == 24
+
+
+def test_a_failure_is_red_and_plain_lines_have_no_colour() -> None:
+    out = io.StringIO()
+    bar = RunProgress(2, "run", Console(file=out, force_terminal=True, width=160))
+    bar.tell("waiting", cell("a", 0), {"line": "waiting for 3 of 'x'"})
+    bar.tell("done", cell("a", 0), {})
+    assert "\x1b" not in out.getvalue()
+    bar.tell("failed", cell("b", 1), {"reason": "ValueError: 3 [rows]"})
+    assert out.getvalue().splitlines()[2].startswith("\x1b[31mrun b seed ")
