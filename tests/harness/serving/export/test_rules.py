@@ -356,6 +356,26 @@ def test_a_product_that_is_read_twice_stays() -> None:
     assert kinds["MatMul"] == 3
 
 
+@pytest.mark.parametrize(("places", "left"), [(5, 0), (6, 0), (7, 1)])
+def test_a_slice_goes_where_all_rows_are_at_most_half_more(places: int, left: int) -> None:
+    """Four of five, six or seven places are multiplied."""
+    nodes = [
+        node("Slice", "x start end axis", "part"),
+        node("MatMul", "part w", "product"),
+        node("Gather", "product taken", "y", axis=1),
+    ]
+    weights = {
+        "start": np.array([0]),
+        "end": np.array([4]),
+        "axis": np.array([1]),
+        "w": rows(6, 3),
+        "taken": np.array([0, 3, 1]),
+    }
+    probes = feeds(*((n, places, 6) for n in (2, 3, 5, 9)))
+    model = graph_of(nodes, probes[0], weights)
+    assert applied(model, probes, products.drop_slices)["Slice"] == left
+
+
 @pytest.mark.parametrize(
     ("whole", "part", "axis"),
     [
