@@ -147,3 +147,12 @@ def test_each_trial_is_a_run_under_its_own_name(
         DataContractError, match=r"^late trial 4: run late 4 is not under .*--repair"
     ):
         timed_trials._entries(planned(), tmp_path, near)
+
+
+def test_the_interval_of_a_trial_is_that_of_its_p99() -> None:
+    trial: Any = {"number": 3, "run_id": "r"}
+    ends = {"p50_ms": 2.0, "p50_low": 1.0, "p50_high": 3.0}
+    ends |= {"p99_ms": 7.0, "p99_low": 6.0, "p99_high": 9.0}
+    row: Any = {**ends, "samples": 1000}
+    timing = {"number": 3, "run_id": "r", "p50_ms": 2.0, "p99_ms": 7.0, "session": "timed-1"}
+    assert timed_trials._timing(trial, row, "timed-1") == {**timing, "low": 6.0, "high": 9.0}
