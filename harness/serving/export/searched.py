@@ -50,8 +50,8 @@ class SearchAhead(NamedTuple):
             shown = real & self.present[items]
             alike = self.ways[candidates] @ self.ways[items].T - ages  # [K, L]
             alike = np.where(shown, alike, EXCLUDED)
-            place = np.argpartition(alike, -self.nearest, -1)[:, -self.nearest :]
-            rows.append(np.sort(np.where(shown[place], place, -1), -1))  # -1 on the left
+            place = np.argpartition(alike, -self.nearest)[:, -self.nearest :]
+            rows.append(np.sort(np.where(shown[place], place, -1)))  # -1 on the left
         return feed | {PLACES: np.stack(rows)}
 
 
