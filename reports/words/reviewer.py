@@ -250,12 +250,12 @@ def ablation(chain: Ablation) -> str:
             "adjusted over all of them)."
         )
     out = {part_name(step.name) for step in removals(chain)}
-    sentences = []
+    sentences: list[str] = []
     for verb, names in (("falls", hurts), ("rises", helps)):
         left = [name for name in names if name in out]
-        other = [name for name in names if name not in out]
+        others = [name for name in names if name not in out]
         ways = [f"when {_or(left)} is left out"] if left else []
-        ways += [f"with {_or(other)}"] if other else []
+        ways += [f"with {_or(others)}"] if others else []
         if ways:
             subject = "It" if sentences else "AUC"
             sentences.append(f"{subject} {verb} {', or '.join(ways)}.")
