@@ -54,11 +54,15 @@ class StandInSearch:
 
 
 class StandInSource:
+    last: "StandInSource"
+
     def __init__(self, searches: Any, trial: Any, root: Path) -> None:
-        self.searches, self.close, self.cleared = searches, "close", False
+        self.searches, self.close = searches, "close"
+        self.calls: list[str] = []
+        StandInSource.last = self
 
     def clear(self) -> None:
-        self.cleared = True
+        self.calls.append("cleared")
 
 
 def tuned(
@@ -111,6 +115,7 @@ def test_a_finished_search_is_neither_trained_nor_timed(
 ) -> None:
     a = StandInSearch("a", 3, winner={"params": {}})
     result, calls = tuned(workspace, monkeypatch, [a])
+    assert StandInSource.last.calls == ["cleared"]
     assert (calls, a.chosen_among, result.params) == ([], (), {"a": {}})
     assert printed(workspace) == []
 
