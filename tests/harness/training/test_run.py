@@ -1,6 +1,7 @@
 """One run: its record, its repetition, its failure."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.fusion_variants.compressors.pca import Pca
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -110,9 +112,19 @@ def test_loading_a_model_fits_nothing_again(
 def test_scores_that_are_not_finite_fail_the_run_with_a_reason(
     world: PreparedDataset, tmp_path: Path
 ) -> None:
-    wild = cell(world, learning_rate=1e3, weight_decay=1e9, tau=None, id_tau=None)
-    with pytest.raises((FloatingPointError, ValueError)):
-        run(wild, tmp_path, world, load_parts([]))
+    """Twelve layers at a rate of 1000: their product leaves what a float holds."""
+    wild = cell(world, learning_rate=1e3, tau=None, id_tau=None, clip=1e9)
+    deep = replace(wild, spec=replace(wild.spec, settings={"head.hidden": [8] * 12}))
+    with pytest.raises((FloatingPointError, ValueError), match="finite"):
+        run(deep, tmp_path, world, load_parts([]))
     (status,) = tmp_path.glob("runs/*/*/*/status.json")
     assert json.loads(status.read_text())["state"] == "failed"
     assert "finite" in json.loads(status.read_text())["reason"]
+
+
+def test_a_decay_that_takes_more_than_a_weight_fails_the_run_with_a_cure(
+    world: PreparedDataset, tmp_path: Path
+) -> None:
+    wild = cell(world, learning_rate=1e-2, weight_decay=1e3, tau=None, id_tau=None)
+    with pytest.raises(UsageError, match="takes 10 of each weight, expected less than 1; lower"):
+        run(wild, tmp_path, world, load_parts([]))
