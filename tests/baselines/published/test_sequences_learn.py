@@ -1,4 +1,4 @@
-"""What M3SRec reads and attention over a set does not: which item came last."""
+"""What M3SRec and OneTrans read and attention over a set does not: which item came last."""
 
 import torch
 from sklearn.metrics import roc_auc_score
@@ -9,6 +9,7 @@ from fusefront.baselines.zoo import BASELINES
 ITEMS, LENGTH, CANDIDATES = 60, 5, 4
 SMALL = {
     "m3srec": {"width": 8, "id_width": 4, "heads": 2, "experts": 2, "feed": 16, "hidden": (32, 16)},
+    "one_trans": {"embedding": 16, "heads": 2, "layers": 2},
     "din": {"embedding": 8, "attention": (16,), "hidden": (32, 16), "attention_dropout": 0.0},
 }
 
@@ -73,3 +74,10 @@ def test_where_the_newest_item_decides_m3srec_knows_it(parts):
 def test_attention_over_a_set_knows_the_newest_of_five_no_better_than_the_others(parts):
     learned, truth = auc_of("din", parts)
     assert truth - learned > 0.15
+
+
+def test_one_sequence_of_history_and_fields_knows_the_newest_far_better_than_a_set(parts):
+    """Through two layers of attention: .780 after these epochs, where the set has .63."""
+    (learned, truth), (of_set, _) = (auc_of(name, parts) for name in ("one_trans", "din"))
+    assert learned - of_set > 0.1
+    assert truth - learned < 0.1
