@@ -1,6 +1,7 @@
 """Ablations killed at drawn moments, interrupted and run twice at once: the same cells, numbers."""
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -62,14 +63,15 @@ def test_any_kills_leave_the_same_cells_and_numbers(
 ) -> None:
     expected, rng = record(whole), random.Random(KILLS)
     victims: list[str] = []
-    cut = shutil.copytree(trained, tmp_path / "cut0")
+    names = (tmp_path / f"cut{number}" for number in itertools.count())
+    cut = shutil.copytree(trained, next(names))
     while len(victims) < KILLS:
         process = start(cut)
         at_work(rng, process, cut)
         if process.poll() is not None:  # all is done: the other kills begin anew
             finish(process)
             assert record(cut) == expected
-            cut = shutil.copytree(trained, tmp_path / f"cut{len(victims)}")
+            cut = shutil.copytree(trained, next(names))
             continue
         victims.append(kill(rng, process))
     finish(start(cut))
@@ -124,7 +126,8 @@ def test_ctrl_c_ends_it_softly_and_the_same_command_goes_on(
                 break
             time.sleep(0.1)
         assert not left
-    assert set(ends) <= {0, 130}
+    # a shell says 130 also where the signal comes before Python listens, or after it has ended
+    assert set(ends) <= {0, 130, -signal.SIGINT}
     assert 130 in ends
     finish(start(folder))
     assert record(folder) == record(whole)
