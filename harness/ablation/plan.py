@@ -65,7 +65,7 @@ class Workbench:
     resolved: Mapping[str, Any]
     schema: Schema
     parts: Parts
-    retuned: bool = False  # whether what is built here is searched again
+    retuned: bool  # whether what is built here is searched again
 
     @classmethod
     def open(

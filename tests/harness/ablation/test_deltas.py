@@ -2,6 +2,7 @@
 rate."""
 
 from itertools import combinations, permutations
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -141,3 +142,23 @@ def test_rows_are_clustered_by_item_too_where_items_matter(
     assert {(request.split, request.metrics) for request in requests} == {("test", ("auc",))}
     with pytest.raises(UsageError, match="no completed runs of gone, expected them in study 'sho"):
         scores.panel(["part 0", "gone"], ("auc",))
+
+
+@pytest.mark.parametrize(("look", "alpha"), [(1, 0.05), (2, 0.025), (3, 0.05 / 6)])
+def test_later_looks_at_test_spend_less_of_the_errors(
+    monkeypatch: pytest.MonkeyPatch, look: int, alpha: float
+) -> None:
+    """Look k of 2 and more spends 5 % / (k (k - 1)), as the comparison says."""
+    opened: list[str] = []
+
+    def open_test(path: Path, purpose: str) -> Any:
+        opened.append(purpose)
+        return SimpleNamespace(number=look)
+
+    monkeypatch.setattr(module, "open_test", open_test)
+    monkeypatch.setattr(module, "study_options", lambda folder, metrics: Options("late"))
+    folder: Any = SimpleNamespace(path=Path("study"))
+    scores = AblationScores.open(folder, "mine")
+    assert (scores.options.baseline, scores.options.look) == ("mine", look)
+    assert scores.options.alpha == pytest.approx(alpha)
+    assert opened == ["ablation of mine"]
