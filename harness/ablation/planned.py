@@ -1,6 +1,7 @@
 """The strategies and runs of an ablation, and which of them are recorded."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from fusefront.harness.runs.records import Matrix, PlannedRemoval, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.training.run import find_record
+from fusefront.harness.tuning.search import NoWinnerError
 from fusefront.harness.tuning.space import apply
 
 
@@ -88,7 +90,9 @@ class Planned:
             if search.unsound:
                 winner = search.frozen()
             elif search.finished:
-                winner = search.freeze()
+                with suppress(NoWinnerError):  # no trial ended well: its runs try the defaults
+                    self.winners[name] = dict(search.freeze()["params"])
+                continue
             else:
                 trials = [n for n in range(search.trials) if search.record(n) is None]
                 lacking[name] = {f"{name} trial {n}" for n in trials}
@@ -226,7 +230,8 @@ def _winner(plan: StudyPlan, workspace: Workspace, of: str) -> dict[str, Json]:
                 raise DataContractError(search.unsound)
             return dict(winner["params"])
         if search.finished:
-            return dict(search.freeze()["params"])
+            with suppress(NoWinnerError):  # no trial ended well: the strategy runs by its defaults
+                return dict(search.freeze()["params"])
     return {}
 
 

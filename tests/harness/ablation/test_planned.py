@@ -12,6 +12,7 @@ from fusefront.harness.ablation import planned as planning
 from fusefront.harness.ablation.plan import AblatedStrategy
 from fusefront.harness.ablation.planned import Planned, _winner, applicable, plan_ablation
 from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.tuning.search import NoWinnerError
 
 OUTS = (("modality", "text"), ("component", "head"), ("component", "pooler"))
 
@@ -95,6 +96,15 @@ def test_the_winner_is_that_of_the_search_that_has_ended(searches: Any, params: 
         searched_as=lambda name: {"a": "shared"}[name],
     )
     assert _winner(cast(Any, plan), cast(Any, SimpleNamespace(folder="folder")), "a") == params
+
+
+def test_a_parent_whose_search_has_no_winner_runs_by_its_defaults() -> None:
+    def none() -> Any:
+        raise NoWinnerError("a: no trial ended well")
+
+    search = SimpleNamespace(strategy="a", finished=True, freeze=none, examine=list, unsound="")
+    plan = cast(Any, SimpleNamespace(searches=lambda _: [search], searched_as=lambda name: name))
+    assert _winner(plan, cast(Any, SimpleNamespace(folder="folder")), "a") == {}
 
 
 @pytest.mark.parametrize("finished", [True, False])

@@ -17,6 +17,7 @@ from fusefront.harness.ablation.planned import Planned, record_name
 from fusefront.harness.ablation.run import AblationOptions, ablate_study
 from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.latency import study as timing
+from fusefront.harness.tuning.search import NoWinnerError
 
 OWN = "as it is"
 
@@ -422,6 +423,27 @@ def test_trials_that_lack_are_counted_among_the_trainings(
     about: Any = (planned.plan, planned.workspace, [], wider, planned.workbench, {})
     names = [planning.Planned(*about, again).name for again in (False, True)]
     assert names == ["full", "full-retuned"]
+
+
+def test_a_search_without_a_good_trial_leaves_the_parents_parameters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As its runs do after the search; a dry run counts them as any others."""
+    planned = retuned(monkeypatch, tmp_path)
+    searches_of = planning.StudyPlan(
+        planned.plan.study,
+        "store",
+        {"a": "A", "a without text": ""},
+        "p",  # type: ignore[arg-type]
+    ).searches(tmp_path / "ablation-a-retuned")
+
+    def none() -> Any:
+        raise NoWinnerError("a without text: no trial ended well")
+
+    cast(Any, searches_of[0]).freeze = none
+    monkeypatch.setattr(planning, "find_record", lambda cell, root: None)
+    assert planned.lacking(planned.removed[1:]) == {"a without text 4", "a without text 9"}
+    assert planned.winners == {}
 
 
 def test_without_trials_nothing_is_tuned_again(
