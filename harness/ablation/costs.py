@@ -38,15 +38,13 @@ class StrategyCost:
 
 
 def code_bytes(baseline: str, settings: Mapping[str, Json], schema: Schema, parts: Parts) -> float:
-    """Bytes of an item's codes, as candidate and in histories, at two bytes a number; counted
-    without training."""
+    """Bytes of an item's codes, as candidate and in histories (there one for each kind of event),
+    at two bytes a number; counted without training."""
     model = built_of(parts.baselines[baseline], parts, settings, schema)
     places = (numbers.device for numbers in model.state_dict().values())
     with torch.no_grad(), next(places, torch.device("meta")):
-        codes = model.eval().encode_items(torch.arange(min(schema.items, 1) + 1))
-    history, candidate = codes.history.values, codes.candidate.values
-    kinds = len(history) // len(candidate)
-    return float(BYTES * (kinds * history.shape[-1] + candidate.shape[-1]))
+        codes = model.encode_items(torch.arange(1))
+    return float(BYTES * (codes.history.values.numel() + codes.candidate.values.numel()))
 
 
 def session_of(folder: StudyFolder, place: str) -> Bench | None:

@@ -49,9 +49,8 @@ class AblationScores:
         """Open test and record it in opened.jsonl."""
         base = study_options(folder, metrics=("auc",))
         look = open_test(folder.path, f"ablation of {parent}").number
-        options = replace(base, baseline=parent, family=(), trials=None, look=look)
-        if look > 1:
-            options = replace(options, alpha=options.alpha * (spent(look) / spent(1)))
+        alpha = base.alpha * (spent(look) / spent(1))
+        options = replace(base, baseline=parent, family=(), trials=None, look=look, alpha=alpha)
         return cls(folder, parent, replace(options, metrics=("auc", *BESIDE)))
 
     def panel(self, others: list[str], metrics: tuple[str, ...]) -> Panel:
@@ -73,12 +72,10 @@ class AblationScores:
             layout, "test", metrics, two_way=self.options.two_way, crossing="auc"
         )
         panel = collect(source, request)
-        crossing = panel.crossings.get("auc")
-        ratio = crossing.ratio(self.parent) if crossing and self.parent in panel.strategies else 0.0
-        if ratio > ITEMS_MATTER and not self.options.two_way:
-            panel = collect(source, replace(request, two_way=True))
         if sentence := panel.refused.get(self.parent):
             raise UsageError(f"{self.parent!r} is {sentence}")
+        if not self.options.two_way and panel.crossings["auc"].ratio(self.parent) > ITEMS_MATTER:
+            panel = collect(source, replace(request, two_way=True))
         level = 1 - spent(self.options.look)
         panel.models = {name: replace(m, level=level) for name, m in panel.models.items()}
         return panel
@@ -262,9 +259,8 @@ def benjamini_hochberg(p: Floats) -> Floats:
     adjusted = np.full(len(p), np.nan)
     places = np.flatnonzero(~np.isnan(p))
     order = places[np.argsort(p[places], kind="stable")]
-    if len(order):
-        steps = p[order] * len(order) / np.arange(1, len(order) + 1)
-        adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    steps = p[order] * len(order) / np.arange(1, len(order) + 1)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
     return adjusted
 
 

@@ -79,7 +79,7 @@ def resolved_by(
             continue
         parts = components(model, other, parent)
         variance, df = parts.variance(factor, seeds), parts.df(factor, seeds)
-        smallest.append(detectable(variance, df, 0.05 / max(comparisons, 1)))
+        smallest.append(detectable(variance, df, 0.05 / comparisons))
     if not smallest:
         return None
     return Resolution(float(np.median(smallest)), max(smallest), comparisons)
@@ -97,7 +97,6 @@ def forecast(
     """Trainings, minutes and resolution, each as a sentence."""
     seconds = seconds_of(folder, of)
     every = trainings + path.trainings
-    minutes = None if seconds is None else seconds * every / at_once / 60
     known, unread = None, ""
     try:
         known = resolution(folder, of, comparisons)
@@ -107,15 +106,17 @@ def forecast(
     most = "up to " if path.at_most else ""
     beside = f", {most}{path.trainings} more for its path" if path.trainings else ""
     sentences = [f"{trainings} {what} for the {plan} ablation of {of}{beside}; nothing was run"]
-    if not every:
-        sentences.append("every run is on record: the same command without --dry-run only reads")
-    elif minutes is None or seconds is None:
-        sentences.append(f"how long they take is not known: no run of {of} is on record")
-    else:
-        sentences.append(
+    minutes: float | None = None
+    lasting = f"how long they take is not known: no run of {of} is on record"
+    if seconds is not None:
+        minutes = seconds * every / at_once / 60
+        lasting = (
             f"{most or 'about '}{minutes:.1f} minutes, {at_once} at once, at the {seconds:.1f} s "
             "of a recorded training of this study"
         )
+    if not every:
+        lasting = "every run is on record: the same command without --dry-run only reads"
+    sentences.append(lasting)
     if known is None:
         lacking = "that takes two seeds of two strategies and ten clusters with each class"
         sentences.append(f"what it can resolve is not known: {unread or lacking}")

@@ -1,5 +1,6 @@
 """A path that adds, at each step, the part that adds most on validation to those before it."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -96,7 +97,7 @@ def _step(
         usable = [p for p in places if p.strategy.name in aucs or not p.without]
         untrained += len(places) - len(usable)
         if usable:
-            best = max(usable, key=lambda place: aucs.get(place.strategy.name, 0.0))
+            best = max(usable, key=lambda place: aucs.get(place.strategy.name, math.inf))
             rivals = {
                 _listed(parts, without - place.without): aucs[place.strategy.name]
                 for place in usable

@@ -212,17 +212,16 @@ def every_combination(
     """
     own = Level(OWN, ({},))
     cells: list[AblatedStrategy] = []
-    for levels in product(*((own, *factor.levels) for factor in factors)):
-        if all(level is own for level in levels):
+    choices = ([(factor, level) for level in (own, *factor.levels)] for factor in factors)
+    for pairs in product(*choices):
+        changed = [(factor, level) for factor, level in pairs if level is not own]
+        if not changed or (only and frozenset(factor.name for factor, _ in changed) not in only):
             continue
-        pairs = list(zip(factors, levels, strict=True))
-        changed = frozenset(factor.name for factor, level in pairs if level is not own)
-        if only and changed not in only:
-            continue
-        if (resolved := bench.first_meaningful(together(levels))) is None:
+        resolved = bench.first_meaningful(together([level for _, level in pairs]))
+        if resolved is None:
             continue
         strategy, change = resolved
-        words = [_word(factor, level) for factor, level in pairs if level is not own]
+        words = [_word(factor, level) for factor, level in changed]
         cells.append(
             AblatedStrategy(
                 bench.name(", ".join(words)),

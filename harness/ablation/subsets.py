@@ -18,10 +18,8 @@ def trained_subsets(modalities: int) -> Coalitions:
 
 def left_out(modalities: Sequence[str], subsets: Coalitions) -> list[frozenset[str]]:
     """What each of the subsets is without."""
-    return [
-        frozenset(name for name, inside in zip(modalities, members, strict=True) if not inside)
-        for members in subsets.members.tolist()
-    ]
+    names = np.array(modalities)
+    return [frozenset(names[~members].tolist()) for members in subsets.members]
 
 
 class TrainedShares:

@@ -103,13 +103,13 @@ def test_shares_of_retrained_subsets_are_shapleys() -> None:
         (1.15, False, "", [False]),
         (1.16, False, "", [False, True]),
         (1.16, True, "", [True]),
-        (None, False, "", [False]),
-        (1.16, False, "scored with other rows", [False, True]),
+        (np.nan, False, "", [False]),
+        (1.16, False, "scored with other rows", [False]),
     ],
 )
 def test_rows_are_clustered_by_item_too_where_items_matter(
     monkeypatch: pytest.MonkeyPatch,
-    ratio: float | None,
+    ratio: float,
     two_way: bool,
     refused: str,
     by_item: list[bool],
@@ -118,17 +118,19 @@ def test_rows_are_clustered_by_item_too_where_items_matter(
 
     def collect(source: Any, request: Any) -> Any:
         requests.append(request)
-        crossings = {} if ratio is None else {"auc": SimpleNamespace(ratio=lambda name: ratio)}
+        crossings = {"auc": SimpleNamespace(ratio={"whole": ratio}.__getitem__)}
         model = panel_of(np.full(len(NAMES), 0.7)).models["auc"]
         return SimpleNamespace(
             models={"auc": model}, strategies=NAMES, crossings=crossings,
             refused={"whole": refused} if refused else {},
         )  # fmt: skip
 
-    source = SimpleNamespace(strategies=NAMES, rows=lambda split: split)
+    rows = SimpleNamespace(label=np.array([0, 1]))
+    source = SimpleNamespace(strategies=NAMES, rows=lambda split: rows if split == "test" else None)
     monkeypatch.setattr(module, "StudySource", lambda *_: source)
-    monkeypatch.setattr(module, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
-    monkeypatch.setattr(module, "check_rows", lambda rows, split: None)
+    monkeypatch.setattr(
+        module, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows, cluster=cluster)
+    )
     monkeypatch.setattr(module, "collect", collect)
     folder = cast(Any, SimpleNamespace(name="shop"))
     scores = AblationScores(folder, "whole", Options("whole", two_way=two_way, look=2))
@@ -139,9 +141,13 @@ def test_rows_are_clustered_by_item_too_where_items_matter(
         panel = scores.panel(["part 0"], ("auc",))
         assert panel.models["auc"].level == pytest.approx(1 - spent(2))
     assert [request.two_way for request in requests] == by_item
-    assert {(request.split, request.metrics) for request in requests} == {("test", ("auc",))}
+    about = {(r.split, r.metrics, r.crossing, r.layout.cluster) for r in requests}
+    assert about == {("test", ("auc",), "auc", "user")}
     with pytest.raises(UsageError, match="no completed runs of gone, expected them in study 'sho"):
         scores.panel(["part 0", "gone"], ("auc",))
+    rows.label = np.array([1, 1])
+    with pytest.raises(UsageError, match=r"^the test split has positives only \(2 rows\)"):
+        scores.panel(["part 0"], ("auc",))
 
 
 @pytest.mark.parametrize(("look", "alpha"), [(1, 0.05), (2, 0.025), (3, 0.05 / 6)])

@@ -140,6 +140,9 @@ def test_a_part_that_costs_nothing_measurable_has_no_quotient() -> None:
     assert cost(*clear, floor=(0.2, 0.0))["p50"]["measurable"] is False
     assert cost(*clear, floor=(0.0, 0.2))["p99"]["measurable"] is False
     assert cost(*clear, floor=(0.09, 0.09))["p50"]["measurable"] is True
+    apart = [row(times, times) for times in ([0.5, 0.75] * 10, [0.25, 0.5] * 10)]
+    assert cost(*apart, floor=(0.25, 0.24))["p50"]["measurable"] is False  # exceeds, not equals
+    assert cost(*apart, floor=(0.25, 0.24))["p99"]["measurable"] is True
 
 
 def test_other_rounds_are_no_pairs() -> None:
@@ -148,13 +151,18 @@ def test_other_rounds_are_no_pairs() -> None:
 
 
 def test_an_items_codes_are_counted_in_two_bytes() -> None:
-    """Early fusion with a mean: the fused vector in both roles; a wider one costs as much more."""
+    """Early fusion with a mean: the fused vector in both roles, in histories for each kind of event
+    and for events of no known kind."""
     parts = load_parts([])
     plain: Any = {"pooler": "mean", "token_width": 16}
-    narrow = code_bytes("early_fusion", plain, SCHEMA, parts)
-    wide = code_bytes("early_fusion", {**plain, "token_width": 24}, SCHEMA, parts)
-    assert wide / narrow == 1.5
-    assert narrow >= 2 * 2 * 16
+    wide = {"token_width": 24}
+    kinds = SCHEMA._replace(history_kinds=2)
+    assert code_bytes("early_fusion", plain, SCHEMA, parts) == 2 * (16 + 16)
+    assert code_bytes("early_fusion", plain, SCHEMA._replace(items=0), parts) == 2 * (16 + 16)
+    assert code_bytes("early_fusion", {**plain, **wide}, SCHEMA, parts) == 2 * (24 + 24)
+    assert code_bytes("early_fusion", plain, kinds, parts) == 2 * (3 * 16 + 16)
+    own = code_bytes("one_trans", {"embedding": 8}, kinds, parts)
+    assert own == 2 * (3 * 8 + 7 * 8)  # of a candidate each field by itself
 
 
 def removal(without: str, high: float | None, **more: Any) -> Any:

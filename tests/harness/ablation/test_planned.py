@@ -120,13 +120,50 @@ def test_of_a_damaged_search_the_winner_frozen_before_counts(finished: bool) -> 
         unsound="trial-0001.json: no record",
     )
     plan = cast(Any, SimpleNamespace(searches=lambda _: [damaged], searched_as=lambda name: name))
-    lines: list[str] = []
-    console = SimpleNamespace(print=lambda text, markup: lines.append(text))
+    lines: list[tuple[str, bool]] = []
+    console = SimpleNamespace(print=lambda text, markup: lines.append((text, markup)))
     workspace = cast(Any, SimpleNamespace(folder="folder", console=console))
     assert _winner(plan, workspace, "a") == {"k": 3}
-    assert lines == ["damaged: trial-0001.json: no record"]
+    assert lines == [("damaged: trial-0001.json: no record", False)]
     with pytest.raises(DataContractError, match=r"^trial-0001\.json: no record$"):
         _winner(plan, workspace, "a")
+
+
+class EndedSearch:
+    """A search of two trials whose damage is known once it is examined."""
+
+    finished, trials, unsound = True, 2, ""
+
+    def __init__(self, strategy: str, damage: str, winner: Any) -> None:
+        self.strategy, self.damage, self.winner = strategy, damage, winner
+
+    def examine(self) -> list[str]:
+        self.unsound = self.damage
+        return [self.damage]
+
+    def frozen(self) -> Any:
+        return self.winner
+
+    def freeze(self) -> Any:
+        return {"params": {"k": 1}}
+
+
+def test_a_removal_tuned_again_has_the_winner_frozen_before_its_search_was_damaged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without it the runs go by the parent's parameters; nothing is counted as trials to do."""
+    searches = [
+        EndedSearch("a without text", "trial-0001.json: no record", {"params": {"k": 3}}),
+        EndedSearch("a without head", "trial-0001.json: no record", None),
+        EndedSearch("a without pooler", "", None),
+    ]
+    studied = SimpleNamespace(searches=lambda folder: searches), SimpleNamespace(folder="folder")
+    monkeypatch.setattr(Planned, "retuning", lambda self, strategies: studied)
+    monkeypatch.setattr(Planned, "cells_of", lambda self, strategies: [])
+    nothing = cast(Any, None)
+    planned = Planned(nothing, nothing, REMOVALS, nothing, nothing, {}, retuned=True)
+    assert planned.lacking(REMOVALS) == set()
+    assert planned.winners == {"a without text": {"k": 3}, "a without pooler": {"k": 1}}
 
 
 class Wider:

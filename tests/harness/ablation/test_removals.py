@@ -174,6 +174,32 @@ def test_a_fixed_part_of_a_preset_goes_out_through_the_composed_model(parts: Par
     assert settings["head"] == {"name": "mlp", "hidden": [64, 32]}  # a list, as YAML gives it
 
 
+class Published(Fixed):
+    """One with a recipe of its own."""
+
+    name: ClassVar[str] = "published"
+    recipe: ClassVar[Mapping[str, object]] = {"epochs": 5, "learning_rate": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "training"),
+    [
+        ("own", {"epochs": 3, "learning_rate": 0.02}),
+        ("common", {"epochs": 3}),
+        (None, {"epochs": 3}),
+    ],
+)
+def test_the_composed_model_trains_by_the_recipe_that_its_preset_trains_by(
+    parts: Parts, recipe: str | None, training: dict[str, object]
+) -> None:
+    """The published one with the strategy's own keys over it, or no other than the study's."""
+    own = parts._replace(baselines={**parts.baselines, "published": Published})
+    removals = removed(own, baseline="published", recipe=recipe, training={"epochs": 3})
+    by = {removal.without: removal.strategy for removal in removals}
+    assert (by["operator"].baseline, by["operator"].training) == ("composed", training)
+    assert (by["head"].baseline, by["head"].training) == ("published", {"epochs": 3})
+
+
 def test_what_reads_no_vectors_has_no_compressor_to_lose(parts: Parts) -> None:
     outs = [removal.without for removal in removed(parts, baseline="id_only")]
     assert outs == ["pooler", "head", "products"]

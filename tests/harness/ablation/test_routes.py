@@ -166,6 +166,34 @@ def test_crossed_parts_have_their_path_from_the_plans_own_cells(
     assert crossed_path(store) == BuildPath([], [], greedy=True)
 
 
+def test_two_parts_are_a_path_and_a_single_part_is_none(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = BuildPath([], [], greedy=True)
+    assert NO_PATH == (0, False)
+    for crossed in (False, True):
+        store: Any = Store(parts, crossed=crossed)
+        monkeypatch.setattr(routes, "find_record", store.find_record)
+        factors = {factor.name: factor for factor in store.designed.factors}
+        pair = [factors["use_id"], factors["text"]]
+        store.designed = store.designed._replace(factors=pair)
+        store.removed = store.designed.strategies(store.workbench)
+        store.train(store.removed)
+        if crossed:
+            assert crossed_path(store).parts == ["text", "use_id"]
+        else:
+            plainest = 2  # at two seeds, beside the removals
+            assert path_runs(store, greedy=True) == (plainest, False)
+            assert path_runs(store, greedy=False) == (plainest, False)
+            ordered = ordered_path(store)
+            assert ordered.parts == ["text", "use_id"]
+            assert (list(ordered.rivals), ordered.untrained, ordered.open) == ([], 0, 0)
+            assert trained_path(store, store.train).parts == ["text", "use_id"]
+        store.designed = store.designed._replace(factors=pair[:1])
+        assert path_runs(store, greedy=True) == NO_PATH
+        assert (crossed_path(store) if crossed else trained_path(store, store.train)) == none
+
+
 def test_a_strategy_counts_where_every_seed_has_its_number(store: Any) -> None:
     removed = store.removed[:2]
     store.train(removed[:1])

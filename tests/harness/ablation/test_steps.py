@@ -2,11 +2,13 @@
 
 import json
 from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation import planned as planning
@@ -87,7 +89,7 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "plan_ablation": lambda *about, retuned: world,
         "at_work": lambda out, console: nullcontext(),
         "fill": fill,
-        "end": lambda workspace: None,
+        "end": lambda workspace: world.calls.setdefault("ended", []).append(workspace),
         "StudyFolder": folder_of,
         "AblationScores": SimpleNamespace(open=lambda folder, of: Scores()),
         "_rows": lambda scores, planned, of: [{"strategy": s} for s in world.measured],
@@ -127,6 +129,9 @@ def test_crossed_cells_have_effects_of_what_was_measured(ablation: Any) -> None:
     assert "path" not in record
     assert record["first"] == ["text"]
     assert json.loads((ablation.path / "ablation-a.json").read_text()) == record
+    names = [each.name for each in ablation.removed]
+    assert ablation.calls["filled"] == [("ablation run", names)]  # for its path nothing is
+    assert ablation.calls["ended"] == [ablation.workspace]
 
 
 def test_all_subsets_have_shares_beside_their_effects(ablation: Any) -> None:
@@ -231,6 +236,54 @@ def test_failures_of_both_rounds_are_counted(
     del ablation.calls["filled"]
     assert ablated(ablation, path=False)["rows"] == []
     assert [what for what, _ in ablation.calls["filled"]] == ["ablation run"]
+
+
+def test_parts_are_timed_on_demand_before_their_rows_are_read(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(ablating, "_time", lambda *about: steps.append(f"time {about[2]}"))
+    monkeypatch.setattr(ablating, "_rows", lambda *about: steps.append("rows") or [])
+    ablated(ablation, path=False)
+    ablated(ablation, path=False, bench=True)
+    assert steps == ["rows", "time a", "rows"]
+
+
+def test_what_to_build_first_is_said_where_single_parts_were_left_out(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[str] = []
+    monkeypatch.setattr(ablating, "ablation_of", lambda record, margin: (record["first"], margin))
+    monkeypatch.setattr(ablating, "removals", lambda of: parts)
+    monkeypatch.setattr(
+        ablating, "build_first", lambda of, language: [SimpleNamespace(text=f"{of} {language}")]
+    )
+    assert "sentences" not in ablated(ablation, path=False)
+    parts.append("text")
+    assert ablated(ablation, path=False)["sentences"] == ["(['text'], 0.002) en"]
+
+
+def test_lines_are_printed_as_they_are() -> None:
+    file = StringIO()
+    ablating._plain(Console(file=file))("a [bold] name")
+    assert file.getvalue() == "a [bold] name\n"
+
+
+def test_the_codes_of_a_model_that_is_not_there_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A plug-in's runs can outlive its file."""
+    parts = SimpleNamespace(baselines={"base": "Base"})
+    planned: Any = SimpleNamespace(
+        plan=SimpleNamespace(parts=parts), workbench=SimpleNamespace(schema="schema")
+    )
+    monkeypatch.setattr(ablating, "code_bytes", lambda *about: about)
+    for baseline, size in (("base", ("base", {"k": 1}, "schema", parts)), ("gone", None)):
+        spec = SimpleNamespace(baseline=baseline, settings={"k": 1})
+        monkeypatch.setattr(ablating, "read_spec", lambda path, spec=spec: spec)
+        entry: Any = SimpleNamespace(path=Path("run"), summary={"macs": 1})
+        cost: Any = ablating._cost(planned, entry, cast(Any, "timed"))
+        assert (cost.summary, cost.code_bytes, cost.timed) == ({"macs": 1}, size, "timed")
 
 
 def test_a_greedy_path_is_on_record_before_each_of_its_steps(

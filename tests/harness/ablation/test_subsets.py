@@ -170,6 +170,7 @@ def test_of_more_than_five_only_the_drawn_subsets_are_cells() -> None:
     names = [f"m{at}" for at in range(7)]
     subsets = trained_subsets(7)
     lacks = left_out(names, subsets)
+    assert [len(trained_subsets(count).by_draw) for count in (5, 6, 7)] == [1, 6, 6]
     assert len(set(lacks)) == len(lacks) == len(subsets.members) <= 2 + 2 * PAIRS * 6
     assert len(lacks) < 2**7
     assert (lacks[0], lacks[-1]) == (frozenset(names), frozenset())
