@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as click_loss
 
 from fusefront.baselines.contract import ItemTable, Losses, Parts, RequestBatch, Schema, gather
-from fusefront.baselines.models.balancing import Prototypes, restraint, with_noise
+from fusefront.baselines.models.balancing import Prototypes, mean_there, restraint, with_noise
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.models.late_fusion import LateSettings
@@ -65,7 +65,8 @@ class BalancedFusion(Composed):
         self.prototypes = None
         if self.settings.prototypes:
             towers = self.placement.towers
-            self.prototypes = Prototypes(len(towers), int(towers[0].width))  # type: ignore[arg-type]
+            wide = int(next(iter(towers)).width)  # type: ignore[arg-type]
+            self.prototypes = Prototypes(len(towers), wide)
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
@@ -85,9 +86,8 @@ class BalancedFusion(Composed):
         there = select(request.candidates.present, rows)  # [N, S]
         towers = towers.to(batch.labels.dtype)
         labels = batch.labels.flatten()[rows]
-        apart = click_loss(towers, labels.unsqueeze(-1).expand_as(towers), reduction="none")
-        count = there.sum(0).clamp(min=1)
-        of_towers = (apart.masked_fill(~there, 0.0).sum(0) / count).mean()
+        apart = click_loss(towers, labels[:, None].expand_as(towers), reduction="none")
+        of_towers = mean_there(apart, there).mean()
         share = restraint(towers.detach(), there, labels, self.settings.balance)  # [S]
         joined = towers * share + towers.detach() * (1.0 - share)
         if self.settings.noise and self.training and joined.requires_grad:
@@ -98,11 +98,7 @@ class BalancedFusion(Composed):
         )
         context = select(context, rows)
         logits, extra = self.placement.join(joined, there, context)
-        if self.head is not None:
-            logits = logits + self.head(context)
-        if self.presence is not None:
-            shown = there[:, self.presence_at].to(logits.dtype) - 0.5
-            logits = logits + self.presence(shown).squeeze(-1)
+        logits = self.with_lines(logits, context, there)
         whole = logits.new_zeros(batch.labels.numel()).index_put((rows,), logits)
         loss = loss + extra + self.settings.tower_weight * of_towers
         if self.prototypes is not None:

@@ -55,19 +55,19 @@ class Boosted(ColumnControl):
         return "" if find_spec("sklearn") else PACKAGE
 
     def logits_of(self, columns: Tensor) -> Tensor:
-        """Raw columns [..., C] to logits [...]."""
+        """Raw columns [N, C] to logits [N]."""
         return self._grown(columns) + self.intercept
 
     def _grown(self, x: Tensor) -> Tensor:
-        """The trees' sum for columns [..., C]: every tree at once, a level a step; leaves stay."""
+        """The trees' sum for columns [N, C]: every tree at once, a level a step; leaves stay."""
         tables = {name: self.get_buffer(name) for name in ("column", "threshold", "left", "right")}
         first = torch.arange(len(tables["column"]), device=x.device) * tables["column"].shape[1]
         flat = {name: table.flatten() for name, table in tables.items()}
-        node = first + torch.zeros_like(x[..., :1], dtype=torch.int64)  # [..., trees], flat places
+        node = first.expand(x.shape[0], -1)  # [N, trees], flat places
         for _ in range(self.settings.depth):
-            below = x.gather(-1, flat["column"][node]) <= flat["threshold"][node]
+            below = x.gather(1, flat["column"][node]) <= flat["threshold"][node]
             node = first + torch.where(below, flat["left"][node], flat["right"][node])
-        return self.get_buffer("value").flatten()[node].sum(-1)
+        return self.get_buffer("value").flatten()[node].sum(1)
 
     def solve(self, train: Batches, valid: Batches) -> None:
         """Grow the trees on train; with many rows, on an even share of its batches."""
@@ -77,7 +77,8 @@ class Boosted(ColumnControl):
         total = sum(len(batch.rows) for batch in train())
         every = -(-total // settings.rows)
         blocks = [block for at, block in enumerate(self.side.blocks(train)) if at % every == 0]
-        x, y = (torch.cat(part).numpy() for part in zip(*blocks, strict=True))
+        x = torch.cat([columns for columns, _ in blocks]).numpy()
+        y = torch.cat([labels for _, labels in blocks]).numpy()
         grower = HistGradientBoostingClassifier(
             learning_rate=settings.rate,
             max_iter=settings.trees,
@@ -91,17 +92,17 @@ class Boosted(ColumnControl):
                 self._keep(at, tree.nodes)
 
     def _keep(self, at: int, nodes: Any) -> None:
-        """Store a tree's nodes in its row; a leaf points to itself."""
+        """Store a tree's nodes in its row; a leaf points to itself, so that a row that has come to
+        one stays."""
         count, leaf = len(nodes), nodes["is_leaf"].astype(bool)
         own = np.arange(count)
         arrays = {
-            "column": np.where(leaf, 0, nodes["feature_idx"]),
-            "threshold": np.where(leaf, 0.0, nodes["num_threshold"]),
+            "column": nodes["feature_idx"],
+            "threshold": nodes["num_threshold"],
             "left": np.where(leaf, own, nodes["left"]),
             "right": np.where(leaf, own, nodes["right"]),
-            "value": np.where(leaf, nodes["value"], 0.0),
+            "value": nodes["value"],
         }
         for name, values in arrays.items():
             buffer = self.get_buffer(name)
-            buffer[at].zero_()
             buffer[at, :count] = torch.from_numpy(values.astype(np.float64)).to(buffer.dtype)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from fusefront.baselines.contract import (
     Baseline,
     Events,
-    Field,
     ItemCodes,
     ItemTable,
     Parts,
@@ -27,9 +26,14 @@ from fusefront.baselines.contract import (
     Scored,
 )
 from fusefront.baselines.event_kinds import EventKindTokens
-from fusefront.baselines.fields import ContextEncoder
 from fusefront.baselines.heads.linear import Linear
-from fusefront.baselines.models.composed_parts import make_placement, try_parts
+from fusefront.baselines.models.composed_parts import (
+    cacheable_at,
+    make_context,
+    make_head,
+    make_placement,
+    try_parts,
+)
 from fusefront.baselines.models.composed_settings import (
     ComposedSettings,
     resolve_composed,
@@ -80,10 +84,7 @@ class Composed(Baseline):
             width=settings.token_width,
             seed=torch.initial_seed(),  # the run's, see `Baseline.build`
         )
-        request, candidate = _context_of(
-            schema, used=settings.context_width > 0, numbers=settings.context_numbers
-        )
-        self.context = ContextEncoder(request, candidate, settings.context_width)
+        self.context = make_context(schema, settings)
         count = len(self.slots.names)
         self.kinds = EventKindTokens(schema.history_kinds, count, self.slots.width)
         self.placement = make_placement(settings, count, self.context.width_out, parts)
@@ -102,7 +103,7 @@ class Composed(Baseline):
         wide = self.context.width_out
         if isinstance(self.placement, LogitPlacement):  # context is a tower of its own, additive
             return Linear(wide) if wide else None
-        return make_part("head", parts.heads, settings.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
+        return make_head(settings, parts)(wide + int(self.placement.width_out))  # type: ignore[arg-type]
 
     @classmethod
     def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:
@@ -132,9 +133,7 @@ class Composed(Baseline):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M]."""
-        dropout = self.settings.modality_dropout
-        if self.training and dropout and keep is None:
-            keep = torch.rand(len(ids), self.modalities, device=ids.device) >= dropout
+        keep = self.draw_keep(ids) if keep is None else keep
         x, present, loss = self.slots(ids, keep)
         history, candidate, extra = self.placement.encode(x, present)  # type: ignore[operator]
         loss = loss + extra
@@ -144,6 +143,14 @@ class Composed(Baseline):
             loss = loss + self.settings.alignment_weight * self._align(x, present, ids)
         return ItemCodes(history, candidate), loss
 
+    def draw_keep(self, ids: Tensor) -> Tensor | None:
+        """Which modalities a training step leaves to each of the items [U], [U, M]; None = all."""
+        dropout = self.settings.modality_dropout
+        if not (self.training and dropout):
+            return None
+        keep: Tensor = torch.rand(len(ids), self.modalities, device=ids.device) >= dropout
+        return keep
+
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         """Request to logits [R, K]; heads see the real candidates `rows` [N] alone."""
         codes = request.candidates.values
@@ -151,16 +158,22 @@ class Composed(Baseline):
         context = select(context, rows)  # [N, C]
         if isinstance(self.placement, LogitPlacement):
             logits, loss = self.placement(request, rows, context)
-            if self.head is not None:
-                logits = logits + self.head(context)
         else:
             features, loss = self.placement(request, rows)  # [N, F]
             assert self.head is not None
-            logits = self.head(torch.cat([features, context], -1))
-        if self.presence is not None:
-            there = select(request.candidates.present[..., self.presence_at], rows)
-            logits = logits + self.presence(there.to(logits.dtype) - 0.5).squeeze(-1)
+            logits = self.head(torch.cat([features, context], 1))
+        logits = self.with_lines(logits, context, select(request.candidates.present, rows))
         return Scored(spread(logits, rows, codes), loss)
+
+    def with_lines(self, logits: Tensor, context: Tensor, there: Tensor) -> Tensor:
+        """Logits [N] and what is a line beside them: the context [N, C] of towers, and the presence
+        [N, S] of modalities."""
+        if self.head is not None and isinstance(self.placement, LogitPlacement):
+            logits = logits + self.head(context)
+        if self.presence is not None:
+            shown = there[:, self.presence_at].to(logits.dtype) - 0.5
+            logits = logits + self.presence(shown)[:, 0]
+        return logits
 
     def _align(self, x: Tensor, present: Tensor, ids: Tensor) -> Tensor:
         """Mean over pairs of modalities of the alignment loss, over items that hold both."""
@@ -218,14 +231,7 @@ class Composed(Baseline):
     def cacheable(self) -> str:
         """With an item-only operator at `item`, fusion is a lookup online; elsewhere the operator
         needs the request."""
-        if self.settings.conditioning == "target_aware":
-            return "no: the operator reads the candidate"
-        return {
-            "item": "yes",
-            "pooled": "part: the history is fused online",
-            "interaction": "part: summaries are crossed online",
-            "logit": "part: towers and their join run online",
-        }[self.settings.placement]
+        return cacheable_at(self.settings)
 
     def report(self) -> dict[str, float]:
         """The compressors' measures of their fit and codes."""
@@ -240,15 +246,3 @@ def family_of(settings: ComposedSettings) -> str:
     if settings.placement == "interaction" and compressed:
         return "compressed"
     return "early"
-
-
-Side = tuple[tuple[Field, ...], int]
-
-
-def _context_of(schema: Schema, *, used: bool, numbers: bool) -> tuple[Side, Side]:
-    if not used:
-        return ((), 0), ((), 0)
-    return (
-        (schema.request_fields, numbers * schema.request_numbers),
-        (schema.candidate_fields, numbers * schema.candidate_numbers),
-    )

@@ -1,4 +1,4 @@
-"""The composed model's placement, operator, pooler and head, from its settings."""
+"""The composed model's context, placement, operator, pooler and head, from its settings."""
 
 from functools import partial
 from typing import cast
@@ -7,14 +7,25 @@ import torch
 from torch import nn
 
 from fusefront.baselines.contract import Parts, Schema
+from fusefront.baselines.fields import ContextEncoder, context_of
 from fusefront.baselines.models.composed_settings import ComposedSettings, slots_of
 from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT, InteractionPlacement
 from fusefront.baselines.placements.item import ItemPlacement
-from fusefront.baselines.placements.logit import LogitPlacement
+from fusefront.baselines.placements.logit import LogitPlacement, MakeHead
 from fusefront.baselines.placements.pooled import PooledPlacement
 from fusefront.baselines.placements.stream import MakePooler, tokens_out
 from fusefront.baselines.settings import find_part, make_part
 from fusefront.baselines.slots import fit_width, is_joint
+
+
+def make_context(schema: Schema, settings: ComposedSettings) -> ContextEncoder:
+    """The context's encoder, without its numbers, or of width 0, where the settings say so."""
+    width = settings.context_width
+    if not width:
+        schema = schema._replace(request_fields=(), candidate_fields=())
+    if not (width and settings.context_numbers):
+        schema = schema._replace(request_numbers=0, candidate_numbers=0)
+    return context_of(schema, width)
 
 
 def make_placement(
@@ -42,7 +53,7 @@ def make_placement(
             fields=settings.interaction_fields,
             skip=settings.skip,
         )
-    head = partial(make_part, "head", parts.heads, settings.head)
+    head = make_head(settings, parts)
     return LogitPlacement(slots, width, operator, pooler, head, products=products)
 
 
@@ -55,11 +66,11 @@ def try_parts(name: str, settings: ComposedSettings, schema: Schema, parts: Part
         widths = [sum(widths)] if widths else []
     with torch.random.fork_rng(devices=[]):
         try:
-            operator = make_operator(settings, slots, 1, parts)
+            operator = make_operator(settings, slots, settings.context_width, parts)
             tokens = tokens_out(operator, slots) if settings.placement == "item" else 1
             if (pooler := make_pooler(settings, parts)) is not None:
                 pooler(tokens * settings.token_width)
-            make_part("head", parts.heads, settings.head, 4)
+            make_head(settings, parts)(settings.token_width)
             for width in widths:
                 spec = fit_width(settings.compressor, width)
                 make_part("compressor", parts.compressors, spec, width)
@@ -74,6 +85,11 @@ def make_pooler(settings: ComposedSettings, parts: Parts) -> MakePooler | None:
     if settings.pooler is None:
         return None
     return cast(MakePooler, partial(make_part, "pooler", parts.poolers, settings.pooler))
+
+
+def make_head(settings: ComposedSettings, parts: Parts) -> MakeHead:
+    """Width to head."""
+    return partial(make_part, "head", parts.heads, settings.head)
 
 
 def make_operator(
@@ -93,3 +109,15 @@ def make_operator(
     if getattr(operator, "uses_query", False) and query_width:
         spec["query_width"] = query_width
     return make_part("operator", parts.operators, spec, slots, width)
+
+
+def cacheable_at(settings: ComposedSettings) -> str:
+    """What of the fusion is a lookup online, by placement and conditioning."""
+    if settings.conditioning == "target_aware":
+        return "no: the operator reads the candidate"
+    return {
+        "item": "yes",
+        "pooled": "part: the history is fused online",
+        "interaction": "part: summaries are crossed online",
+        "logit": "part: towers and their join run online",
+    }[settings.placement]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from fusefront.baselines.contract import Parts, Schema
 from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT
@@ -104,13 +105,9 @@ def check_combination(name: str, settings: ComposedSettings, schema: Schema, par
     slots = slots_of(settings, schema, parts)
     if not slots:
         raise ValueError(f"{name}: no modality, no id and no side field is left; keep one of them")
-    find_part("head", parts.heads, settings.head)
-    if settings.pooler is not None:
-        find_part("pooler", parts.poolers, settings.pooler)
-    if settings.alignment is not None:
-        find_part("alignment", parts.alignments, settings.alignment)
-        if is_joint(parts, settings.compressor) or len(settings.modalities) < 2:
-            raise ValueError(f"{name}: an alignment needs two modalities apart; set it to none")
+    apart = not is_joint(parts, settings.compressor) and len(settings.modalities) > 1
+    if settings.alignment is not None and not apart:
+        raise ValueError(f"{name}: an alignment needs two modalities apart; set it to none")
     if schema.max_history == 0 and settings.pooler is not None:
         raise ValueError(f"{name}: the data has no history, so 'pooler' pools nothing; set it none")
     _check_operator(name, settings, schema, parts, slots)
@@ -173,7 +170,8 @@ def _check_operator(
 def _check_pooled_width(name: str, settings: ComposedSettings, parts: Parts) -> None:
     if settings.placement not in ("interaction", "pooled") or settings.pooler is None:
         return
-    if not parts.poolers[str(settings.pooler["name"])].keeps_width:
+    pooler: Any = find_part("pooler", parts.poolers, settings.pooler)[0]
+    if not pooler.keeps_width:
         raise ValueError(
             f"{name}: pooler {settings.pooler['name']!r} gives vectors of another width than its "
             f"items, which {settings.placement!r} cannot cross; use 'target_attention' or 'mean'"
@@ -202,10 +200,12 @@ def _check_place(
         )
     if aware and settings.pooler is None:
         raise ValueError(f"{name}: 'target_aware' needs a history and a pooler; use 'item_only'")
-    per_slot = FIELDS_PER_SLOT[settings.interaction_fields] if settings.pooler is not None else 1
-    most = getattr(operator, "most_slots", None) or slots * per_slot
-    if settings.placement == "interaction" and slots * per_slot > most:
+    count = slots
+    if settings.pooler is not None:
+        count *= FIELDS_PER_SLOT[settings.interaction_fields]
+    most = getattr(operator, "most_slots", None) or count
+    if settings.placement == "interaction" and count > most:
         raise ValueError(
             f"{name}: operator {called!r} takes at most {most} slots at 'interaction' and this "
-            f"model has {slots * per_slot}; leave slots out or use placement 'item'"
+            f"model has {count}; leave slots out or use placement 'item'"
         )

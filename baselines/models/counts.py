@@ -53,21 +53,21 @@ class Counts(ColumnControl):
         self.intercept = nn.Parameter(torch.zeros(()))
 
     def logits_of(self, columns: Tensor) -> Tensor:
-        """Raw columns [..., C] to logits [...]."""
+        """Raw columns [N, C] to logits [N]."""
         return self.expand(columns, self.mean, self.scale) @ self.weight + self.intercept
 
     def expand(self, columns: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
         """Standardised columns [N, C] and their products [N, C + P]."""
         x = (columns - mean) * scale
-        return torch.cat([x, x[..., self.left] * x[..., self.right]], -1)
+        return torch.cat([x, x[:, self.left] * x[:, self.right]], 1)
 
     def solve(self, train: Batches, valid: Batches) -> None:
         """Moments in one pass, the weights on an even share of the batches, then on all of them."""
         mean, deviation = moments(self.side.blocks(train), self.side.width)
-        scale = torch.where(deviation > 0, 1 / deviation.clamp(min=1e-300), 0.0)
+        scale = torch.where(deviation > 0, 1 / deviation, 0.0)
         rows = sum(len(batch.rows) for batch in train())
         weights: Tensor | None = None
-        for every in dict.fromkeys((max(1, rows // FIRST_ROWS), 1)):
+        for every in strides(rows):
 
             def blocks(every: int = every) -> Iterator[tuple[Tensor, Tensor]]:
                 for at, (x, y) in enumerate(self.side.blocks(train)):
@@ -84,7 +84,14 @@ class Counts(ColumnControl):
 
     def report(self) -> dict[str, float]:
         """How many columns it reads, and how many products of two of them."""
-        return {"columns": float(self.side.width), "products": float(len(self.left))}
+        columns = self.side.width
+        return {"columns": float(columns), "products": float(len(self.weight) - columns)}
+
+
+def strides(rows: int) -> list[int]:
+    """Of how many batches each solve takes one: first a share of about `FIRST_ROWS` rows, then
+    all."""
+    return list(dict.fromkeys((max(1, rows // FIRST_ROWS), 1)))
 
 
 def pairs_of(
@@ -104,7 +111,7 @@ def pairs_of(
     ]
     pairs: list[tuple[int, int]] = []
     room = settings.columns - sum(sizes)
-    for _, a, b in sorted(blocks, key=lambda block: (-block[0], block[1:])):
+    for _, a, b in sorted(blocks, key=lambda block: -block[0]):
         if sizes[a] * sizes[b] <= room - len(pairs):
             left = range(starts[a], starts[a] + sizes[a])
             right = range(starts[b], starts[b] + sizes[b])

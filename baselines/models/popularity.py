@@ -5,6 +5,7 @@ impressions_i); standardised over train items; logit = a + b s_c, (a, b) of maxi
 train; m is the one of 5, 20 and 100 with the highest AUC on validation.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -98,13 +99,13 @@ class Popularity(Baseline):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to the statistic as candidate code [U, 1]; a history item has no code."""
-        code = self.statistic[ids].unsqueeze(-1)
-        there = (ids > 0).unsqueeze(-1)
+        code = self.statistic[ids][:, None]
+        there = (ids > 0)[:, None]
         return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         """Request to logits [R, K]."""
-        code = request.candidates.values.squeeze(-1)
+        code = request.candidates.values[..., 0]
         return Scored(self.intercept + self.slope * code, no_loss(code))
 
 
@@ -115,7 +116,7 @@ def standardised(items: ItemTable, kind: str, prior: float) -> Tensor:
     if kind == "impressions":
         value = shown.log1p()
     else:
-        rate = (clicked.sum() / shown.sum().clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
+        rate = (clicked.sum() / shown.sum()).nan_to_num().clamp(1e-6, 1 - 1e-6)  # 0 / 0 is 0
         value = torch.logit((clicked + prior * rate) / (shown + prior))
     known = items.in_train.double()  # [n]; nothing seen: every item counts
     weight = torch.where(known.any(), known, torch.ones_like(known))
@@ -129,12 +130,14 @@ def _blocks(statistic: Tensor, batches: Batches) -> Iterator[tuple[Tensor, Tenso
     """The statistic [n, 1] and the labels [n] of every batch's rows."""
     for batch in batches():
         items = batch.items[batch.candidates].flatten()[batch.rows]
-        yield statistic[items].double().unsqueeze(-1), batch.labels.flatten()[batch.rows].double()
+        yield statistic[items].double()[:, None], batch.labels.flatten()[batch.rows].double()
 
 
 def _auc(statistic: Tensor, batches: Batches) -> float:
+    """The statistic's AUC over every batch's rows; without a batch no number, so that the first
+    prior wins."""
     blocks = list(_blocks(statistic, batches))
     if not blocks:
-        return 0.0
-    score, label = (torch.cat(part) for part in zip(*blocks, strict=True))
-    return float(binary_auroc(score.squeeze(-1).sigmoid(), label.int(), thresholds=None))
+        return math.nan
+    score, label = torch.cat([x for x, _ in blocks]), torch.cat([y for _, y in blocks])
+    return float(binary_auroc(score[:, 0].sigmoid(), label.int(), thresholds=None))

@@ -56,14 +56,14 @@ class FieldColumns(nn.Module):
     def forward(self, context: Context) -> Tensor:
         """Numbers, and the share of each value among a small field's values: [..., width]."""
         numbers = context.numbers
-        pieces = [numbers] if self.numbers else []
+        pieces = [numbers]
         for start, field in self.small:
             ids = context.ids[..., start : start + field.columns]
             values = torch.arange(1, field.size, device=ids.device)
             hits = (ids.unsqueeze(-1) == values).to(numbers.dtype).sum(-2)  # [..., size - 1]
             filled = (ids > 0).sum(-1, keepdim=True).clamp(min=1)
             pieces.append(hits / filled)
-        return torch.cat(pieces, -1) if pieces else numbers[..., :0]
+        return torch.cat(pieces, -1)
 
 
 class RowColumns(nn.Module):
@@ -88,7 +88,7 @@ class RowColumns(nn.Module):
         return columns
 
     def forward(self, request: Request, rows: Tensor | None) -> Tensor:
-        """All columns of the rows [N, width], or [R, K, width] without `rows`."""
+        """All columns of the rows, or without `rows` of every place: [N, width]."""
         joined = self._joined(
             request.candidates.values, request.request_context, request.candidate_context
         )
@@ -130,14 +130,14 @@ class ColumnControl(Baseline):
         return resolved
 
     def logits_of(self, columns: Tensor) -> Tensor:
-        """Raw columns [N, C], or [R, K, C], to logits [N], or [R, K]."""
+        """Raw columns [N, C] to logits [N]."""
         raise NotImplementedError
 
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to their columns [U, .] as candidate code; a history item has no code."""
-        code, there = self.side.encode(ids), (ids > 0).unsqueeze(-1)
+        code, there = self.side.encode(ids), (ids > 0)[:, None]
         return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
@@ -149,8 +149,8 @@ class ColumnControl(Baseline):
 def _refuse_no_column(name: str, schema: Schema) -> None:
     """A ValueError where the data has nothing that these controls read."""
     fields = (*schema.item_fields, *schema.request_fields, *schema.candidate_fields)
-    numbers = schema.item_numbers + schema.request_numbers + schema.candidate_numbers
-    if not numbers + sum(is_small(field) for field in fields):
+    numbers = (schema.item_numbers, schema.request_numbers, schema.candidate_numbers)
+    if not any((*numbers, *map(is_small, fields))):
         raise ValueError(f"{name}: the data has no number and no small field to learn from")
 
 
@@ -165,5 +165,5 @@ def moments(blocks: Iterator[tuple[Tensor, Tensor]], width: int) -> tuple[Tensor
         squares += (x - here).square().sum(0) + gap.square() * rows * len(x) / total
         mean += gap * len(x) / total
         rows = total
-    deviation = (squares / max(rows, 1)).sqrt()
+    deviation = (squares / rows).sqrt()
     return mean, torch.where(deviation > 1e-9 * (1 + mean.abs()), deviation, 0.0)

@@ -29,9 +29,8 @@ from fusefront.baselines.contract import (
     Scored,
     gather,
 )
-from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.linear import Linear
-from fusefront.baselines.models.composed_parts import try_parts
+from fusefront.baselines.models.composed_parts import cacheable_at, make_context, try_parts
 from fusefront.baselines.models.composed_settings import resolve_composed, slots_of
 from fusefront.baselines.models.late_fusion import LateFusion, LateSettings
 from fusefront.baselines.placements.stream import select, spread
@@ -80,10 +79,8 @@ class StackedFusion(Baseline):
         slots = len(slots_of(settings, schema, parts))
         spec = {"name": "logit_stacked", "hidden": settings.stack_hidden}
         self.operator = make_part("operator", parts.operators, spec, slots, 1)
-        self.context = (
-            context_of(schema, settings.context_width) if settings.context_width else None
-        )
-        wide = self.context.width_out if self.context is not None else 0
+        self.context = make_context(schema, settings)
+        wide = self.context.width_out
         self.head = Linear(wide) if wide else None
 
     @classmethod
@@ -102,16 +99,11 @@ class StackedFusion(Baseline):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         """The members' codes side by side; a modality is dropped for all of them or for none."""
-        dropout = self.settings.modality_dropout
-        if self.training and dropout and keep is None:
-            count = self.members[0].modalities
-            keep = torch.rand(len(ids), count, device=ids.device) >= dropout  # type: ignore[call-overload]
+        keep = self.members[0].draw_keep(ids) if keep is None else keep  # type: ignore[operator]
         encoded = [member.encode(ids, keep, events) for member in self.members]  # type: ignore[operator]
-        roles = [
-            Rows(torch.cat([part.values for part in role], -1), role[0].present)
-            for role in zip(*(codes for codes, _ in encoded), strict=True)
-        ]
-        return ItemCodes(*roles), torch.stack([loss for _, loss in encoded]).sum()
+        history = _side_by_side([codes.history for codes, _ in encoded])
+        candidate = _side_by_side([codes.candidate for codes, _ in encoded])
+        return ItemCodes(history, candidate), torch.stack([loss for _, loss in encoded]).sum()
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         """Request to logits [R, K], every tower the mean of its copies."""
@@ -134,41 +126,37 @@ class StackedFusion(Baseline):
         return Losses(click, loss + self._copies(towers, fold, there, labels), scored.logits)
 
     def _towers(self, request: Request, rows: Tensor | None) -> Tensor:
-        copies = len(self.members)
-        parts = zip(
-            request.history.values.chunk(copies, -1),
-            request.candidates.values.chunk(copies, -1),
-            self.members,
-            strict=True,
-        )
+        """What each copy's towers say of its own codes, [F, N, S]."""
+        history = request.history.values.chunk(len(self.members), -1)
+        candidates = request.candidates.values.chunk(len(self.members), -1)
         return torch.stack(
             [
                 member.placement.logits(  # type: ignore[union-attr,operator]
                     request._replace(
-                        history=request.history._replace(values=history),
-                        candidates=request.candidates._replace(values=candidates),
+                        history=request.history._replace(values=history[at]),
+                        candidates=request.candidates._replace(values=candidates[at]),
                     ),
                     rows,
                 )
-                for history, candidates, member in parts
+                for at, member in enumerate(self.members)
             ]
         )
 
     def _stack(self, request: Request, rows: Tensor | None, towers: Tensor) -> Scored:
         there = select(request.candidates.present, rows)  # [N, S]
-        fused = self.operator(towers.unsqueeze(-1), there, None)
-        logits = fused.tokens.flatten(-2).squeeze(-1)
+        fused = self.operator(towers[..., None], there, None)
+        logits = fused.tokens[:, 0, 0]
         codes = request.candidates.values
-        if self.context is not None and self.head is not None:
+        if self.head is not None:
             context = self.context(request.request_context, request.candidate_context, codes)
             logits = logits + self.head(select(context, rows))
         return Scored(spread(logits, rows, codes), fused.loss)
 
     def _copies(self, towers: Tensor, fold: Tensor, there: Tensor, labels: Tensor) -> Tensor:
         """Mean cross entropy of the copies' towers over the rows they may learn from."""
-        copies = torch.arange(len(towers), device=fold.device).unsqueeze(-1)
-        learns = (fold != copies).unsqueeze(-1) & there  # [F, N, S]
-        targets = labels.unsqueeze(-1).expand(towers.shape)
+        copies = torch.arange(len(towers), device=fold.device)[:, None]
+        learns = (fold != copies)[..., None] & there  # [F, N, S]
+        targets = labels[:, None].expand(towers.shape)
         each = binary_cross_entropy_with_logits(towers, targets, reduction="none")
         return each.masked_fill(~learns, 0.0).sum() / learns.sum().clamp(min=1)
 
@@ -184,10 +172,15 @@ class StackedFusion(Baseline):
 
     def cacheable(self) -> str:
         """As late fusion's."""
-        reason: str = self.members[0].cacheable()  # type: ignore[operator]
-        return reason
+        return cacheable_at(self.settings)
 
     def report(self) -> dict[str, float]:
         """What the compressors tell of their fit."""
         measures: dict[str, float] = self.members[0].report()  # type: ignore[operator]
         return measures
+
+
+def _side_by_side(parts: list[Rows]) -> Rows:
+    """The copies' codes [U, H] of one role in a row; presence is that of each."""
+    first, *others = parts
+    return Rows(torch.cat([first.values, *(part.values for part in others)], 1), first.present)

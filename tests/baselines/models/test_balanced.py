@@ -8,7 +8,14 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from fusefront.baselines.contract import gather
-from fusefront.baselines.models.balancing import Prototypes, restraint, with_noise
+from fusefront.baselines.models.balancing import (
+    KEPT_SHARE,
+    Prototypes,
+    mean_of_others,
+    mean_there,
+    restraint,
+    with_noise,
+)
 from fusefront.baselines.zoo import check_settings
 
 SMALL = {"token_width": 8, "id_width": 4, "head.hidden": (8,)}
@@ -30,19 +37,56 @@ def test_a_tower_that_leads_is_held_back():
     assert restraint(towers, there, torch.tensor([1.0, 0.0]), 0.0).tolist() == [1, 1, 1]
 
 
+def test_means_are_over_the_rows_that_have_a_slot_and_over_the_other_slots():
+    x = torch.arange(18.0).view(3, 3, 2)
+    there = torch.tensor([[True, True, False], [True, False, False], [False, False, False]])
+    expected = [[3.0, 4.0], [2.0, 3.0], [0.0, 0.0]]  # of two rows, of one, of none
+    assert mean_there(x, there[..., None]).tolist() == expected
+    assert mean_there(x[..., 0], there).tolist() == [3.0, 2.0, 0.0]
+    assert mean_of_others(torch.tensor([1.0, 2.0, 6.0])).tolist() == [4.0, 3.5, 1.5]
+    assert mean_of_others(torch.tensor([0.25])).tolist() == [0.25]
+
+
+def test_a_tower_alone_leads_nobody_and_learns_as_late_fusion_does(scene):
+    alone = {"modalities": ["text"], "use_id": False, "side_width": 0, "operator": "none"}
+    towers, there = torch.tensor([[3.0], [-1.0]]), torch.ones(2, 1, dtype=torch.bool)
+    labels = torch.tensor([1.0, 1.0])
+    assert restraint(towers, there, labels, 0.3).tolist() == [1.0]
+    assert Prototypes(1, 1)(towers[..., None], there, torch.tensor([1.0, 0.0])).item() == 0.0
+    models = [scene.build(name, SMALL | alone) for name in ("balanced_fusion", "late_fusion")]
+    ours, theirs = (gradients(model, scene.batch, "click") for model in models)
+    assert any(gradient.abs().sum() > 0 for gradient in theirs.values())
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient)
+
+
 def gradients(model, batch, part):
     model.zero_grad()
     getattr(model.train().losses(batch), part).backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
-def test_without_weight_and_balance_it_is_late_fusion(scene):
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"presence_features": True}, {"context_width": 0}, {"operator": "moe"}],
+    ids=["plain", "presence", "no context", "a loss of the operator's"],
+)
+def test_without_weight_and_balance_it_is_late_fusion(scene, extra):
     off = {"tower_weight": 0.0, "balance": 0.0, "noise": 0.0, "prototypes": 0.0}
-    mine, late = scene.build("balanced_fusion", SMALL | off), scene.build("late_fusion", SMALL)
+    mine = scene.build("balanced_fusion", SMALL | off | extra)
+    late = scene.build("late_fusion", SMALL | extra)
     late.load_state_dict(mine.state_dict())
+    with torch.no_grad():
+        for ours, theirs in zip(mine.parameters(), late.parameters(), strict=True):
+            ours.add_(0.1)
+            theirs.add_(0.1)
     pairs = [model.train().losses(scene.batch) for model in (mine, late)]
+    assert (pairs[1].auxiliary > 0) == ("operator" in extra)
     for ours, theirs in zip(*pairs, strict=True):
         torch.testing.assert_close(ours, theirs)
+    state = torch.random.get_rng_state()
+    pairs[0].click.backward()
+    assert torch.equal(torch.random.get_rng_state(), state)  # nothing is drawn for no noise
     ours, theirs = (gradients(model, scene.batch, "click") for model in (mine, late))
     for name, gradient in theirs.items():
         torch.testing.assert_close(ours[name], gradient)
@@ -96,6 +140,56 @@ def test_noise_is_as_wide_as_the_gradients_of_the_rows_that_have_a_slot(noise):
         near = 4 / math.sqrt(2 * len(drawn))  # four standard errors of a deviation
         assert drawn.std().item() == pytest.approx(noise * wide, rel=2 * near)
         assert abs(drawn.mean().item()) < 4 * noise * wide / math.sqrt(len(drawn))
+
+
+def test_noise_is_drawn_from_the_global_generator_and_added():
+    gradient = torch.tensor([[1.0, 4.0], [3.0, 9.0], [8.0, 2.0]]).double()
+    there = torch.tensor([[True, True], [True, False], [False, False]])
+    torch.manual_seed(3)
+    drawn = torch.randn(3, 2, dtype=torch.float64)
+    torch.manual_seed(3)
+    noisy = with_noise(gradient, there, 0.5)
+    expected = gradient.clone()
+    expected[0, 0] += 0.5 * 1.0 * drawn[0, 0]  # 1 and 3 lie 1 from their mean
+    expected[1, 0] += 0.5 * 1.0 * drawn[1, 0]
+    torch.testing.assert_close(noisy, expected)  # a single row deviates from nothing
+
+
+def test_nothing_is_held_back_where_no_gradient_flows(scene):
+    model = scene.build("balanced_fusion", SMALL | {"noise": 1.0}).train()
+    with torch.no_grad():
+        assert torch.isfinite(model.losses(scene.batch).click)
+
+
+def test_prototypes_wait_for_a_class_that_a_batch_lacks():
+    """Three steps by a loop: both classes, clicks alone, and others alone in one of two slots."""
+    torch.manual_seed(0)
+    part = Prototypes(2, 3).double().train()
+    there = torch.ones(4, 2, dtype=torch.bool)
+    last = there.clone()
+    last[:, 1] = False
+    steps = [
+        (torch.tensor([1.0, 0.0, 1.0, 1.0]), there),
+        (torch.ones(4), there),
+        (torch.zeros(4), last),
+    ]
+    centres = {}
+    for labels, present in steps:
+        z = torch.randn(4, 2, 3).double()
+        part(z, present, labels)
+        for k in (0, 1):
+            for slot in (0, 1):
+                rows = [n for n in range(4) if present[n, slot] and labels[n] == k]
+                if rows:
+                    mean = sum(z[n, slot] for n in rows) / len(rows)
+                    before = centres.get((k, slot))
+                    share = 0.0 if before is None else KEPT_SHARE
+                    centres[k, slot] = mean if not share else share * before + (1 - share) * mean
+                torch.testing.assert_close(part.centres[k, slot], centres[k, slot])
+    fresh = Prototypes(2, 3).double().train()
+    fresh(torch.randn(4, 2, 3).double(), last, torch.ones(4))
+    assert fresh.begun.tolist() == [[False, False], [True, False]]
+    assert fresh.centres[0].tolist() == [[0.0] * 3] * 2
 
 
 def test_noise_reaches_towers_in_training_alone(scene):
@@ -205,9 +299,15 @@ def test_the_prototypes_loss_is_the_setting_times_theirs(scene):
     torch.testing.assert_close(losses.auxiliary, without.auxiliary + 0.7 * extra)
 
 
-def test_what_would_push_a_tower_away_is_refused(scene, parts):
-    with pytest.raises(ValueError, match="setting 'balance' must not be negative; raise it"):
-        check_settings("balanced_fusion", scene.schema, {"balance": -0.1}, parts)
+@pytest.mark.parametrize("setting", ["tower_weight", "balance", "noise", "prototypes"])
+def test_what_would_push_a_tower_away_is_refused(scene, parts, setting):
+    with pytest.raises(ValueError, match=f"setting '{setting}' must not be negative; raise it"):
+        check_settings("balanced_fusion", scene.schema, {setting: -0.1}, parts)
+    for least in (0.0, 0.1):
+        check_settings("balanced_fusion", scene.schema, {setting: least}, parts)
+
+
+def test_what_makes_it_late_fusion_is_fixed(scene, parts):
     with pytest.raises(ValueError, match="setting 'placement' is fixed by"):
         check_settings("balanced_fusion", scene.schema, {"placement": "item"}, parts)
 

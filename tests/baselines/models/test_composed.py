@@ -115,7 +115,7 @@ def test_the_first_modality_stands_alone_unless_one_is_named(scene):
     assert scene.build("id_only").slots.names == ("id",)
 
 
-@pytest.mark.parametrize("items", [composed.ALIGNED_ITEMS, 40])
+@pytest.mark.parametrize("items", [composed.ALIGNED_ITEMS, 119, 40])
 def test_the_alignment_is_a_mean_over_pairs_of_items_that_hold_both(scene, monkeypatch, items):
     monkeypatch.setattr(composed, "ALIGNED_ITEMS", items)
     settings = {**SMALL, "alignment": "cosine", "alignment_weight": 0.7}
@@ -134,7 +134,7 @@ def test_the_alignment_is_a_mean_over_pairs_of_items_that_hold_both(scene, monke
         torch.testing.assert_close(left, x[which - 1, a])
         torch.testing.assert_close(right, x[which - 1, b])
         both = ids[present[:, a] & present[:, b]]
-        if items > len(ids):  # all of them, as they come
+        if items >= len(ids):  # all of them, as they come
             assert torch.equal(which, both)
         assert len(which) <= items
     if items < len(ids):

@@ -20,9 +20,11 @@ from fusefront.baselines.contract import (
     Schema,
     gather,
 )
+from fusefront.baselines.models import counts
 from fusefront.baselines.models.boosted import Boosted
 from fusefront.baselines.models.counts import RIDGE, Counts, CountsSettings, pairs_of
 from fusefront.baselines.models.popularity import PRIORS, Popularity
+from fusefront.baselines.models.row_columns import is_small, moments
 from fusefront.baselines.newton import solve_logistic
 
 ITEMS, REQUESTS, WIDTH = 60, 500, 4
@@ -255,8 +257,139 @@ def test_boosted_scores_as_the_trees_of_scikit_learn(log, parts):
     assert roc_auc_score(label, scores(model, log.valid)) > 0.6
 
 
+def test_a_row_at_a_threshold_goes_left_and_trees_have_room_for_their_leaves(log, parts):
+    """Rows whose every number is one of the trees' own thresholds, by scikit-learn."""
+    model = solved(Boosted, log, parts, trees=10, leaves=5, depth=3)
+    for name in ("column", "left", "right", "threshold", "value"):
+        assert getattr(model, name).shape == (10, 2 * 5 - 1)
+    x, y = looped(log, log.train)
+    grower = HistGradientBoostingClassifier(
+        max_iter=10, max_leaf_nodes=5, max_depth=3, early_stopping=False
+    ).fit(x, y)
+    nodes = np.concatenate([tree.nodes for (tree,) in grower._predictors])
+    inner = nodes[nodes["is_leaf"] == 0]
+    at = x[: len(inner)].copy()
+    at[np.arange(len(inner)), inner["feature_idx"]] = inner["num_threshold"]
+    with torch.no_grad():
+        ours = model.logits_of(torch.from_numpy(at)).numpy()
+    np.testing.assert_allclose(ours, grower.decision_function(at), atol=1e-5)
+
+
+def test_boosted_grows_on_an_even_share_of_the_batches_where_rows_are_many(log, parts):
+    """Three batches of which two have fewer rows than the limit: the first and the third."""
+    limit = sum(len(batch.rows) for batch in log.train) - 1
+    assert limit > sum(len(batch.rows) for batch in log.valid)
+    model = solved(Boosted, log, parts, trees=5, rows=limit)
+    x, y = looped(log, [log.train[0], log.train[2]])
+    grower = HistGradientBoostingClassifier(max_iter=5, max_depth=8, early_stopping=False)
+    columns, _ = looped(log, log.valid)
+    np.testing.assert_allclose(
+        scores(model, log.valid), grower.fit(x, y).decision_function(columns), atol=1e-5
+    )
+    every = solved(Boosted, log, parts, trees=5, rows=limit + 1)
+    x, y = looped(log, log.train)
+    np.testing.assert_allclose(
+        scores(every, log.valid), grower.fit(x, y).decision_function(columns), atol=1e-5
+    )
+
+
+def test_counts_solves_first_from_an_even_share_of_the_batches(log, parts, monkeypatch):
+    rows = [len(batch.rows) for batch in log.train]
+    calls = []
+
+    def watched(blocks, columns, ridge, start):
+        calls.append(([len(y) for _, y in blocks()], start))
+        return solve_logistic(blocks, columns, ridge, start)
+
+    monkeypatch.setattr(counts, "solve_logistic", watched)
+    monkeypatch.setattr(counts, "FIRST_ROWS", sum(rows) // 2)
+    model = solved(Counts, log, parts)
+    (share, first), (whole, second) = calls
+    assert (share, whole) == ([rows[0], rows[2]], rows)
+    assert first is None
+    torch.testing.assert_close(second[:-1].float(), model.weight.detach(), atol=0.5, rtol=0.5)
+    assert model.report() == {"columns": 17.0, "products": len(model.weight) - 17.0}
+
+
+def test_a_share_of_the_rows_is_solved_first_from_400_000_rows_on():
+    rows = (1, 199_999, 399_999, 400_000, 599_999, 600_000, 100_000_000)
+    assert [counts.strides(n) for n in rows] == [[1], [1], [1], [2, 1], [2, 1], [3, 1], [500, 1]]
+
+
+def test_a_column_that_was_constant_in_train_moves_no_logit(log, parts):
+    shut = [
+        batch._replace(
+            candidate_context=batch.candidate_context._replace(
+                numbers=torch.full_like(batch.candidate_context.numbers, 0.1)
+            )
+        )
+        for batch in log.train
+    ]
+    model = solved(Counts, log._replace(train=shut), parts)
+    other = [
+        batch._replace(
+            candidate_context=batch.candidate_context._replace(
+                numbers=torch.zeros_like(batch.candidate_context.numbers)
+            )
+        )
+        for batch in log.valid
+    ]
+    np.testing.assert_array_equal(scores(model, log.valid), scores(model, other))
+    assert model.scale[13] == 0
+    assert (model.scale != 0).sum() == len(model.scale) - 1
+
+
+def test_moments_are_those_of_all_rows_and_what_rounding_leaves_is_constant():
+    rng = np.random.default_rng(1)
+    x = rng.normal([0.0, 5.0, -300.0, 0.5, 1e8], [1.0, 0.1, 40.0, 0.0, 1.0], (400, 5))
+    x[:, 3] = 0.1 * 3
+    step = np.where(np.arange(400) % 2, 1.0, -1.0)
+    small = [0.9e-9 * step, 1.1e-9 * step, 3 + 3.9e-9 * step, 3 + 4.1e-9 * step, -3 + 4.1e-9 * step]
+    x = np.concatenate([x, np.stack(small, 1)], 1)
+    parts = [
+        (torch.from_numpy(x[a:b]), torch.zeros(b - a)) for a, b in ((0, 10), (10, 90), (90, 400))
+    ]
+    mean, deviation = moments(iter(parts), 10)
+    np.testing.assert_allclose(mean.numpy(), x.mean(0), rtol=1e-12, atol=1e-18)
+    constant = [3, 5, 7]
+    assert (deviation == 0).nonzero().flatten().tolist() == constant
+    others = [column for column in range(10) if column not in constant]
+    np.testing.assert_allclose(deviation.numpy()[others], x.std(0)[others], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "small"), [(2, True), (65, True), (66, False)])
+def test_a_field_of_more_than_64_values_acts_as_an_id(size, small):
+    assert is_small(Field("shop", size)) == small  # one code is for absent
+
+
+BARE = Schema(9, {"text": 4}, (Field("maker", 500),), 0, (), 0, (), 0, 8)
+HAVING = (
+    {"item_numbers": 1},
+    {"request_numbers": 1},
+    {"candidate_numbers": 1},
+    {"item_numbers": 1, "request_numbers": 1},
+    {"item_numbers": 1, "candidate_numbers": 2, "request_numbers": 1},
+    {"item_fields": (Field("maker", 500), Field("kind", 3))},
+    {"request_fields": (Field("device", 3),)},
+    {"candidate_fields": (Field("place", 3),)},
+    {"candidate_fields": (Field("place", 3),), "item_numbers": 1},
+)
+
+
+@pytest.mark.parametrize("change", HAVING)
+def test_a_number_or_a_small_field_anywhere_is_enough_to_learn_from(change, parts):
+    assert Counts.check(BARE._replace(**change), {}, parts).products
+
+
+def test_codes_of_a_control_of_rows_are_the_items_columns(log, parts):
+    model = Counts.build(SCHEMA, log.items, {}, parts, 0)
+    codes = model.encode_items(torch.arange(ITEMS + 1))
+    assert codes.history.values.shape == (ITEMS + 1, 0)
+    assert codes.candidate.values.shape == (ITEMS + 1, 9)
+    assert codes.candidate.present.flatten().tolist() == [False] + [True] * ITEMS
+
+
 @pytest.mark.parametrize("kind", [Counts, Boosted])
 def test_a_control_of_numbers_says_where_there_are_none(kind, parts):
-    bare = Schema(9, {"text": 4}, (Field("maker", 500),), 0, (), 0, (), 0, 8)
     with pytest.raises(ValueError, match="no number and no small field to learn from"):
-        kind.check(bare, {}, parts)
+        kind.check(BARE, {}, parts)

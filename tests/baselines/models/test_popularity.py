@@ -55,6 +55,20 @@ def test_clicks_on_everything_or_nothing_are_finite(scene, shown, clicked):
     assert values == pytest.approx(expected, rel=1e-3, abs=2e-3)
 
 
+def test_before_it_is_solved_the_prior_is_the_setting_or_the_first(scene):
+    for settings, prior in (({}, 20.0), ({"prior": 7.0}, 7.0)):
+        model = scene.build("popularity", settings)
+        assert model.report() == {"prior": prior}
+        statistic = standardised(scene.items, "click_rate", prior)
+        torch.testing.assert_close(model.statistic, statistic.to(model.statistic.dtype))
+
+
+def test_validation_without_a_batch_leaves_the_first_prior(scene):
+    model = scene.build("popularity")
+    model.solve(lambda: iter([scene.batch]), lambda: iter(()))
+    assert model.report() == {"prior": PRIORS[0]}
+
+
 def test_the_logit_is_a_line_over_the_candidates_statistic(scene):
     model = scene.build("popularity").eval()
     with torch.no_grad():

@@ -269,6 +269,28 @@ WRONG = {
     "unknown compressor": ("composed", {"compressor": "pac"}, "did you mean 'pca'"),
     "unknown alignment": ("composed", {"alignment": "cosin"}, "did you mean 'cosine'"),
     "unknown placement": ("composed", {"placement": "items"}, "did you mean 'item'"),
+    "unknown conditioning": (
+        "composed",
+        {"conditioning": "target-aware"},
+        "setting 'conditioning' is 'target-aware', did you mean 'target_aware'",
+    ),
+    "unknown fields to cross": (
+        "composed",
+        {"interaction_fields": "pairs"},
+        "setting 'interaction_fields' is 'pairs', did you mean 'pair'",
+    ),
+    "a part of stacked towers": (
+        "stacked_fusion",
+        {"head": {"name": "dcnv2", "layers": 0}},
+        "stacked_fusion: head 'dcnv2': setting 'layers' is 0, expected at least 1; raise it",
+    ),
+    "no column of products": ("counts", {"columns": 0}, "'columns' is 0, expected at least 1"),
+    "no tree": ("boosted", {"trees": 0}, "'trees' is 0, expected at least 1"),
+    "a fixed part's setting": (
+        "unimodal",
+        {"operator.rank": 2},
+        "setting 'operator' is fixed by 'unimodal'",
+    ),
     "unknown modality": ("unimodal", {"modality": "txt"}, "did you mean 'text'"),
     "unknown modality of several": ("composed", {"modalities": ["imag"]}, "did you mean 'image'"),
     "text for a number": ("composed", {"token_width": "wide"}, "expected a whole number"),

@@ -130,6 +130,29 @@ def test_a_stack_has_two_folds_at_least_and_roles_for_every_parameter(scene):
     assert set.union(*roles.values()) == set(names.values())
     assert model.cacheable() == "part: towers and their join run online"
     assert model.report() == model.members[0].report() != {}
+    for member in model.members:  # context is the stacker's alone
+        assert member.head is None
+        assert member.context.width_out == 0
+
+
+def test_the_report_is_that_of_the_first_copy(scene):
+    model = scene.build("stacked_fusion", {"compressor": {"name": "vq", "k": 8, "codes": 16}})
+    with torch.no_grad():
+        for parameter in model.members[1].parameters():
+            parameter.add_(0.5)
+    assert model.report() == model.members[0].report()
+    assert model.report() != model.members[1].report()
+
+
+def test_modalities_that_a_caller_keeps_are_kept_for_every_copy(scene):
+    settings = {"folds": 2, "token_width": 6, "pooler": "mean", "modality_dropout": 0.9}
+    model = scene.build("stacked_fusion", settings).train()
+    ids, keep = torch.arange(1, 60), torch.tensor([True, False, True])
+    with torch.no_grad():
+        codes = model.encode(ids, keep)[0].candidate
+        each = [member.encode(ids, keep)[0].candidate for member in model.members]
+    assert torch.equal(codes.values, torch.cat([part.values for part in each], -1))
+    assert torch.equal(codes.present, each[0].present)
 
 
 def test_a_modality_is_dropped_for_every_copy_or_for_none(scene):
