@@ -46,8 +46,8 @@ class StudyPlan:
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
     alternative: Mapping[str, Json] = field(default_factory=dict)  # over the common recipe
     unfit: Mapping[str, frozenset[str]] = field(default_factory=dict)  # keys of the study's space
-    _counted: dict[tuple[str, str], RequestCost] = field(default_factory=dict, compare=False)
-    _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
+    _counted: dict[tuple[str, str], RequestCost] = field(default_factory=dict)
+    _codes: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def cell(
         self,
@@ -155,7 +155,7 @@ class StudyPlan:
     def finalist_trainings(self) -> int:
         """How many extra trainings choose among the best trials of each search."""
         tuning = self.study.tuning
-        return len(finalist_seeds(tuning.seed)) * tuning.finalists if tuning.trials else 0
+        return len(finalist_seeds(tuning.seed)) * tuning.finalists
 
     def final(self, winners: Mapping[str, Mapping[str, Json]]) -> list[Cell]:
         """The matrix: every strategy with its winning parameters, at every seed.

@@ -179,11 +179,10 @@ def _handle(
     if kind == "epoch":
         if mode != "online":
             return
-        if run not in opened:
-            opened[run] = begin(run, card, account, mode), 0
         line = content["line"]
-        opened[run][0].log(line, step=line["epoch"])
-        opened[run] = opened[run][0], line["epoch"]
+        live = opened[run][0] if run in opened else begin(run, card, account, mode)
+        live.log(line, step=line["epoch"])
+        opened[run] = live, line["epoch"]
         return
     if is_mirrored(run):
         return

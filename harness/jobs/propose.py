@@ -9,7 +9,6 @@ from fusefront.datasets.adapters.zoo import propose_layout, spec_yaml, verify
 from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.propose import draft
 from fusefront.datasets.spec import load_spec
-from fusefront.datasets.synthetic.worlds import find_world
 from fusefront.datasets.synthetic.write import write_world
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import write_text
@@ -76,7 +75,6 @@ def write_proposal(
 
 def write_synthetic(world: str, folder: Path, *, seed: int, train: int, force: bool) -> Path:
     """Write a world's files, its spec and `study.yaml` into `folder`; the study's path."""
-    find_world(world)
     _refuse_existing(folder / "dataset.yaml", force=force)
     valid = max(1, train // 4)
     spec = write_world(world, folder, seed=seed, train=train, valid=valid, test=train)

@@ -92,14 +92,18 @@ def _place(path: Path) -> Path:
 @contextlib.contextmanager
 def _guarded(path: Path, out: Path, tell: Tell | None) -> Iterator[None]:
     """Hold the lock that writers of a path hold; a bundle has none."""
-    parts = path.relative_to(out).parts if path.is_relative_to(out) else ()
-    places = {"runs": ("run", 3), "studies": ("study", 1), "prepared": ("store", 2)}
-    kind, at = places.get(parts[0] if parts else "", ("", 0))
-    if not kind or len(parts) <= at:
-        yield
-        return
+    match path.relative_to(out).parts if path.is_relative_to(out) else ():
+        case ("runs", _, _, name, *_):
+            kind = "run"
+        case ("studies", name, *_):
+            kind = "study"
+        case ("prepared", _, name, *_):
+            kind = "store"
+        case _:
+            yield
+            return
     why = f"waiting for another process that writes {path}"
-    with locked(lock_file(out, kind, parts[at]), Wait(why, tell)):
+    with locked(lock_file(out, kind, name), Wait(why, tell)):
         yield
 
 

@@ -42,7 +42,7 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
         changed = read_record(again.path / CODE_FILE, RunCode)["version"] != spec.code
         now = read_predictions(again.path, "valid")["logit"].to_numpy()
     then = read_predictions(folder, "valid")["logit"].to_numpy()
-    off = float(np.abs(now.astype(np.float64) - then).max()) if len(now) else 0.0
+    off = float(np.abs(now.astype(np.float64) - then).max(initial=0.0))
     note = " (the training code has changed since)" if changed else ""
     result: dict[str, Json] = {
         "run_id": spec.run_id,

@@ -35,9 +35,9 @@ class Close(Protocol):
         cell: Cell,
         failure: str,
         *,
-        passing: bool = False,
-        cause: str = "error",
-        seconds: float | None = None,
+        passing: bool,
+        cause: str,
+        seconds: float | None,
     ) -> None: ...
 
 
@@ -136,9 +136,9 @@ def fill(
         cell: Cell,
         failure: str,
         *,
-        passing: bool = False,
-        cause: str = "error",
-        seconds: float | None = None,
+        passing: bool,
+        cause: str,
+        seconds: float | None,
     ) -> None:
         if failure:
             failed.append((cell, failure))
@@ -160,7 +160,7 @@ def _complete(
         try:
             recorded = find_record(cell, workspace.root)
         except DataContractError as error:
-            close(cell, str(error), passing=True)
+            close(cell, str(error), passing=True, cause="error", seconds=None)
             workspace.console.print(f"left out: {error}", markup=False)
             continue
         if recorded is None:
@@ -195,9 +195,9 @@ def train_finalists(
         cell: Cell,
         failure: str,
         *,
-        passing: bool = False,
-        cause: str = "error",
-        seconds: float | None = None,
+        passing: bool,
+        cause: str,
+        seconds: float | None,
     ) -> None:
         if failure:
             (early if passing else failures)[cell.spec.run_id] = failure

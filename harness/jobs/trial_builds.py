@@ -41,7 +41,7 @@ def check_strategies(plan: "StudyPlan", own: Sequence[Own]) -> None:
             )
         _check_vectors(name, strategy, tuple(modalities))
         try:
-            _build(plan, own, name, strategy.settings, whole=False)
+            _build(plan, own, name, strategy.settings)
         except UsageError as error:
             raise _nearer(name, strategy, error) from error
 
@@ -136,9 +136,6 @@ def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
     strategy = plan.strategies[name]
     space = {**_of_the_study(plan), **strategy.space}
     choices = plan.parts.baselines[strategy.baseline].choices
-    part = key.partition(".")[0]
-    if key in choices and (part == key or part not in expand(strategy.settings)):
-        return True
     values = list(_values(space.get(key, choices.get(key, ())))) or [None]
     parents = [part for part in space if key.startswith(f"{part}.")]
     frames = [{part: value} for part in parents for value in _values(space[part])] or [{}]
@@ -152,7 +149,7 @@ def _has(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, 
     except UsageError:  # the part is left out
         return False
     try:
-        _build(plan, own, name, settings, whole=False)
+        _build(plan, own, name, settings)
     except UsageError as error:
         return _UNKNOWN not in str(error)
     return True
@@ -198,18 +195,15 @@ def _build(
     own: Sequence[Own],
     name: str,
     settings: Mapping[str, Json],
-    *,
-    whole: bool = True,
 ) -> None:
-    """Check the settings and, with `whole`, build the model for a few items."""
+    """Check the settings and build the model for a few items."""
     baseline = plan.strategies[name].baseline
     schema = schema_of(plan.store)
     try:
         check_settings(baseline, schema, settings, plan.parts)
         kind = plan.parts.baselines[baseline]
-        if whole and not issubclass(kind, Composed):  # its check builds every part
-            few = schema._replace(items=min(schema.items, FEW))
-            filled(kind, plan.parts, settings, few)
+        if not issubclass(kind, Composed):  # its check builds every part
+            filled(kind, plan.parts, settings, schema._replace(items=FEW))
     except ValueError as error:
         raise UsageError(f"strategy {name!r}: {error}") from error
     except Exception as error:  # a plug-in's code can raise anything
@@ -246,7 +240,7 @@ def _unknown(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> Usag
         return UsageError(f"{where}: unknown key {key!r}{or_nearest(key, known)}")
     settings, _ = apply({key: None}, strategy.settings, strategy.training)
     try:
-        _build(plan, own, name, settings, whole=False)
+        _build(plan, own, name, settings)
     except UsageError as error:
         return UsageError(f"{where}: unknown key {key!r} ({error})")
     return UsageError(f"{where}: unknown key {key!r}{or_nearest(key, known)}")

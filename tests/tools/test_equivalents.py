@@ -48,13 +48,15 @@ TYPED = "x: A | B = a + b"
     "text",
     [
         LOCAL.format(TYPED),
+        LOCAL.format("a.x: A | B = a + b"),
+        LOCAL.format("a[0]: A | B = a + b"),
         LOCAL.format(f"for b in a:\n        if b:\n            {TYPED}"),
         LOCAL.format(f"try:\n        pass\n    except KeyError:\n        {TYPED}"),
         LOCAL.format(f"match a:\n        case A():\n            {TYPED}"),
         LOCAL.format(f"with a:\n        async def g():\n            {TYPED}"),
     ],
 )
-def test_the_type_of_a_local_name_is_read_by_nobody(tmp_path: Path, text: str) -> None:
+def test_a_type_that_a_function_gives_is_read_by_nobody(tmp_path: Path, text: str) -> None:
     assert drawn(tmp_path, text) >= {(" + ", " - ")}  # the value counts as ever
     assert (" | ", " & ") not in drawn(tmp_path, text)
 
@@ -64,6 +66,7 @@ def test_the_type_of_a_local_name_is_read_by_nobody(tmp_path: Path, text: str) -
     [
         TYPED,
         f"class F:\n    {TYPED}",
+        "a.x: A | B = a",
         LOCAL.format(f"class G:\n        {TYPED}"),
         LOCAL.format("x: int = a | B"),
         "def f(a: A | B):\n    pass",
@@ -71,6 +74,14 @@ def test_the_type_of_a_local_name_is_read_by_nobody(tmp_path: Path, text: str) -
 )
 def test_every_other_type_is_evaluated(tmp_path: Path, text: str) -> None:
     assert (" | ", " & ") in drawn(tmp_path, text)
+
+
+def test_what_only_a_type_checker_reads_is_read_or_not(tmp_path: Path) -> None:
+    """A program does not read it, so only the other way is a change."""
+    text = "if {0}:\n    import shop"
+    changed = {("TYPE_CHECKING", "True")}
+    assert drawn(tmp_path, text.format("TYPE_CHECKING")) == changed
+    assert drawn(tmp_path, text.format("a")) == {("a", "True"), ("a", "False")}
 
 
 LAST_OF_TWO = [

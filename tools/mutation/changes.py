@@ -178,6 +178,8 @@ class SourceFile:
                 yield *self.span(node), WORDS[name], node.lineno
             case ast.Expr(value=ast.Call()):
                 yield *self.span(node), "pass", node.lineno  # a call that is not made
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") as test):
+                yield *self.span(test), "True", test.lineno  # False it is in every program
             case ast.If(test=test):
                 for new in ("True", "False"):
                     yield *self.span(test), new, test.lineno

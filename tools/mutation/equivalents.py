@@ -3,7 +3,8 @@
 Three kinds, and each only where the file itself decides it:
 - `@dataclass(frozen=True)` -> False. A program that runs assigns to no frozen object; only a hash
   could tell, and where one is needed the program fails at once;
-- the type of a function's own name (`most: int | None = None`), which no program evaluates;
+- a type that a function gives (`most: int | None = None`, `self.most: int | None`), which no
+  program evaluates;
 - an axis counted from the end -> the same axis counted from the start (`-1` -> `1` of two axes).
   The array's number of axes has to stand in the same expression, or where its name is bound, once.
 """
@@ -42,12 +43,12 @@ def frozen(tree: ast.Module) -> Iterator[ast.expr]:
 
 
 def local_types(tree: ast.Module) -> Iterator[ast.AST]:
-    """All that stands in the type of a name that a function binds for itself."""
+    """All that stands in the type of what a function binds: a name, an attribute or an element."""
     for function in ast.walk(tree):
         inside = list(function.body) if isinstance(function, Function) else []
         while inside:
             node: ast.AST = inside.pop()
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            if isinstance(node, ast.AnnAssign):
                 yield from ast.walk(node.annotation)
             if not isinstance(node, Function | ast.ClassDef):
                 inside += [each for each in ast.iter_child_nodes(node) if is_block(each)]

@@ -193,5 +193,7 @@ def test_a_proposal_with_gaps_is_written_and_only_a_whole_one_is_read_again(
     proposed = write_proposal([gaps], tmp_path / "gaps" / "dataset.yaml")
     assert proposed.unknown
     assert len(read) == 1
+    for name in ("whole", "gaps"):
+        assert f"{name}.csv" in (tmp_path / name / "dataset.yaml").read_text()
     assert proposed.study == tmp_path / "gaps" / "study.yaml"
     assert proposed.study.is_file()

@@ -133,6 +133,7 @@ def test_searches_are_those_with_a_place_in_the_budget(
         assert (search.trials, search.seed, search.lag) == (4, 6, 3)
         assert search.folder == tmp_path / "tuning" / search.strategy
     assert plan(ragged, tuning={"trials": 0}).searched() == []
+    assert plan(ragged, tuning={"trials": 1}).searched() == ["today", "new"]
 
 
 def test_a_space_is_the_studys_the_baselines_and_the_strategys_own(

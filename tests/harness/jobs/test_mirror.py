@@ -2,8 +2,11 @@
 
 import json
 import multiprocessing
+import os
 import queue
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,7 +37,7 @@ class Process:
     def __init__(self, target: Any, args: tuple[Any, ...], *, daemon: bool) -> None:
         assert daemon
         self.target, self.arguments = target, args
-        self.alive, self.killed, self.started = True, 0, 0
+        self.alive, self.killed, self.started, self.joined = True, 0, 0, 0
 
     def start(self) -> None:
         self.started += 1
@@ -47,6 +50,7 @@ class Process:
 
     def join(self, seconds: float) -> None:
         assert seconds > 0
+        self.joined += 1
 
 
 class Context:
@@ -118,7 +122,7 @@ def test_runs_and_decisions_are_sent_and_counted_when_they_are_answered(
     assert contents[0]["card"] == contents[1]["card"] == CARD
     assert mirror.close() == 0
     assert sent(context) == ["epoch", "done", "study", "END"]
-    assert (process.killed, mirror.process, lines) == (0, None, [])
+    assert (process.killed, process.joined, mirror.process, lines) == (0, 1, None, [])
     assert all(pipe.closed for pipe in context.queues)
 
 
@@ -184,6 +188,7 @@ class Wandb:
         self.fails, self.calls, self.torn = fails, list[tuple[Any, ...]](), 0
 
     def begin(self, run: Path, card: TrackingCard, account: Account, mode: Mode) -> "Wandb":
+        assert os.environ["WANDB_SILENT"] == "true"  # nothing is said to its makers
         self.calls.append(("begin", run.name, mode))
         if f"begin {mode}" in self.fails:
             raise ConnectionError("\n  no route\nand more")
@@ -205,17 +210,18 @@ def served(
     monkeypatch: pytest.MonkeyPatch, mode: Mode, wandb: Wandb, events: list[Any]
 ) -> list[tuple[str, str]]:
     """The answers to these events, served in this process."""
-    asks, answers = Pipe(), Pipe()
+    asks, answers, ends_with = Pipe(), Pipe(), list[str]()
     for event in [*events, None]:
         asks.put(event)
     with monkeypatch.context() as patch:
-        patch.setattr(mirrors, "follow_parent", lambda: None)
+        patch.setattr(mirrors, "follow_parent", lambda: ends_with.append("its parent"))
         for name in ("begin", "finish"):
             patch.setattr(mirrors, name, getattr(wandb, name))
         patch.setattr(mirrors, "mirror_study", wandb.study)
         patch.setattr(mirrors, "_end_service", lambda: setattr(wandb, "torn", wandb.torn + 1))
         patch.setenv("WANDB_SILENT", "")
         serve(asks, answers, USUAL, mode)
+    assert ends_with == ["its parent"]
     return list(answers.queue)
 
 
@@ -315,3 +321,19 @@ def test_what_fails_offline_is_missed_and_not_tried_again(
 )
 def test_a_reason_is_the_first_line_of_an_error(error: Exception, reason: str) -> None:
     assert mirrors._reason(error) == reason
+
+
+def test_the_service_of_a_run_that_failed_is_ended_if_it_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[str] = []
+
+    def teardown() -> None:
+        ended.append("once")
+        raise RuntimeError("no service")
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(teardown=teardown))
+    mirrors._end_service()
+    assert ended == ["once"]
+    monkeypatch.setitem(sys.modules, "wandb", None)  # not installed
+    mirrors._end_service()

@@ -22,6 +22,7 @@ from fusefront.harness.jobs.repair import repair
 from fusefront.harness.jobs.verify import verify
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs import chain
+from fusefront.harness.runs.seal import UNKNOWN_LOOKS, openings
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.training.run import run
@@ -268,3 +269,63 @@ def test_the_second_and_third_repair_of_a_second_are_numbered(
         repair(damaged(tmp_path / "x"), tmp_path)
     names = sorted(path.name for path in (tmp_path / "quarantine").iterdir())
     assert names == ["20260501T100007Z", "20260501T100007Z-2", "20260501T100007Z-3"]
+
+
+def test_what_is_gone_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "studies" / "s").mkdir(parents=True)
+    lost = (tmp_path / "studies" / "s" / "audit.json", tmp_path / "runs", tmp_path / "prepared")
+    assert repair(damaged(*lost), tmp_path) == []
+    assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+def test_a_log_of_looks_begins_again_with_unknown_ones(tmp_path: Path) -> None:
+    """Moved aside, it must not make the next look the first; a log of decisions just begins."""
+    study = tmp_path / "studies" / "s"
+    study.mkdir(parents=True)
+    looks, decisions = study / "opened.jsonl", study / "decisions.jsonl"
+    for log in (looks, decisions):
+        chain.append(log, {"a": 1})
+    moved = repair(damaged(looks, decisions), tmp_path)
+    assert len(moved) == 4
+    assert [look.purpose for look in openings(study)] == [UNKNOWN_LOOKS.purpose]
+    assert not decisions.exists()
+    (target,) = (tmp_path / "quarantine").iterdir()
+    record = json.loads((target / "why.json").read_text())
+    assert record["format"] == 1
+    assert {row["from"]: row["reasons"] for row in record["moved"]} == {
+        str(looks): ["opened.jsonl is damaged"],
+        str(decisions): ["decisions.jsonl is damaged"],
+        str(chain.head_of(looks)): [f"is made again with {looks}"],
+        str(chain.head_of(decisions)): [f"is made again with {decisions}"],
+    }
+
+
+def test_only_a_log_has_a_head(tmp_path: Path) -> None:
+    record, beside = tmp_path / "audit.json", tmp_path / "audit.json.head.json"
+    for path in (record, beside):
+        path.write_text("{")
+    assert [place.path for place in repair(damaged(record), tmp_path)] == [record]
+    assert beside.exists()
+
+
+def test_one_place_by_two_paths_is_moved_once(tmp_path: Path) -> None:
+    folder, link = tmp_path / "studies", tmp_path / "link"
+    folder.mkdir()
+    (folder / "x").write_text("x")
+    link.symlink_to(folder)
+    (moved,) = repair(damaged(folder / "x", link / "x"), tmp_path)
+    assert moved.path == folder / "x"
+
+
+def test_a_claim_is_made_again_with_its_trial_and_winner(tmp_path: Path) -> None:
+    """Those of other trials and of other searches stay."""
+    for search in ("a", "b"):
+        tuning = tmp_path / "studies" / "s" / "tuning" / search
+        tuning.mkdir(parents=True)
+        for name in ("claim-0000", "claim-0001", "trial-0000", "trial-0001", "winner-2"):
+            (tuning / f"{name}.json").write_text("{")
+    tuning = tuning.with_name("a")
+    moved = repair(damaged(tuning / "claim-0001.json"), tmp_path)
+    assert [place.path for place in moved] == [
+        tuning / f"{name}.json" for name in ("claim-0001", "trial-0001", "winner-2")
+    ]

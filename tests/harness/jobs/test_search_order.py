@@ -151,7 +151,7 @@ def finals(
         completed.extend(cells)
         for each in cells:
             reason, passing = failures.get(each.strategy, ("", False))
-            close(each, reason, passing=passing)
+            close(each, reason, passing=passing, cause="error", seconds=None)
 
     monkeypatch.setattr(train, "_complete", complete)
     record = SimpleNamespace(summary={"valid_auc": 0.9})

@@ -151,6 +151,8 @@ def test_a_mirror_that_arrived_is_marked(out: Path, monkeypatch: pytest.MonkeyPa
         ["-m", "wandb", "sync", "--project", "p", "--entity", "team", *mirrors],
     ]
     assert server.words["timeout"] == 30.0
+    keys = ("check", "capture_output", "text", "stdin")
+    assert [server.words[key] for key in keys] == [False, True, True, subprocess.DEVNULL]
     assert server.words["env"]["WANDB_SILENT"] == "false"
     assert server.words["env"]["WANDB_ERROR_REPORTING"] == "false"
     assert is_synced(run)

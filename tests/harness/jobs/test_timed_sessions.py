@@ -156,3 +156,10 @@ def test_the_interval_of_a_trial_is_that_of_its_p99() -> None:
     row: Any = {**ends, "samples": 1000}
     timing = {"number": 3, "run_id": "r", "p50_ms": 2.0, "p99_ms": 7.0, "session": "timed-1"}
     assert timed_trials._timing(trial, row, "timed-1") == {**timing, "low": 6.0, "high": 9.0}
+    open_above = {**row, "p99_at_least": True}
+    of: Any = open_above
+    assert timed_trials._timing(trial, of, "timed-1") == {**timing, "low": 6.0, "high": None}
+    few: Any = {**row, "samples": 999}  # of these a p99 is not known
+    unknown = {"p99_ms": None, "low": None, "high": None}
+    assert timed_trials._timing(trial, few, "timed-1") == {**timing, **unknown}
+    assert timed_trials._timing(trial, None, "timed-1") == {**timing, **unknown, "p50_ms": None}

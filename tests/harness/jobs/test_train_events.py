@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -120,8 +121,8 @@ def test_a_matrix_trains_what_has_no_record_once(
         while (each := source()) is not None:
             trained.append(each)
         trained.append((total, what))
-        close(C, "c broke")
-        close(d, "")
+        for of, reason in ((C, "c broke"), (d, "")):
+            close(of, reason, passing=False, cause="error", seconds=None)
 
     monkeypatch.setattr(train, "_work", work)
     cells = [A, B, C, cell("c"), d]
@@ -153,3 +154,41 @@ def test_the_matrix_says_which_run_fills_which_cell(workspace: Workspace) -> Non
     }
     train.write_matrix(plan, workspace, [A])
     assert json.loads(path.read_text())["sensitivity"] == []
+
+
+def test_a_damaged_record_may_be_mended_and_its_training_succeed(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a finalist with one is not out for good."""
+
+    def damaged(of: Cell, root: Path) -> None:
+        raise DataContractError("damaged")
+
+    monkeypatch.setattr(train, "find_record", damaged)
+    closed: list[Any] = []
+    train._complete(
+        planned(), workspace, [A, A, B], "run", lambda cell, why, **how: closed.append((cell, how))
+    )
+    passing = {"passing": True, "cause": "error", "seconds": None}
+    assert closed == [(A, passing), (B, passing)]
+
+
+def test_what_is_waited_for_is_printed_as_it_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def waiting(tell: Any) -> Iterator[None]:
+        tell("waiting for [a]")
+        yield
+
+    @contextlib.contextmanager
+    def ending(workers: Any, tell: Any) -> Iterator[None]:
+        assert workers is workspace.workers
+        tell("ending [b]")
+        yield
+
+    monkeypatch.setattr(lock, "training_lock", waiting)
+    monkeypatch.setattr(train, "ending_softly", ending)
+    nothing: Any = None
+    train._work(planned(), workspace, nothing, 1, "run", nothing)
+    assert printed(workspace) == ["waiting for [a]", "ending [b]"]

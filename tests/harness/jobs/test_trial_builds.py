@@ -1,10 +1,11 @@
 """What a search could meet is refused before anything is trained, in a sentence."""
 
 import copy
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
@@ -85,6 +86,10 @@ def of_modality(name: str, **shares: float) -> dict[str, Any]:
         (of_late(training=of_modality("text", rate=0)), "training.modalities.text.rate: .*got 0"),
         (of_late(tune=False, space={"token_width": [8, 16]}), "has a space and is not searched"),
         (of_late(token_width=10**9), "strategy 'late' cannot be built .*make it smaller"),
+        (
+            {"strategies": {"deep": {"attention": 10**9}}},
+            "strategy 'deep' cannot be built .*smaller",
+        ),
         (of_late(baseline="late_fusoin"), "'late_fusoin' is not known; did you mean 'late_fusion'"),
         ({"sensitivity": [{"clip": NAN}]}, "strategy 'late': .*clip"),
     ],
@@ -218,3 +223,28 @@ def test_the_ends_of_a_range_are_tried() -> None:
         {"head": "linear", "head.dropout": 0.4},
         {"training.tau": 2},
     ]
+
+
+class TooDeep(BASELINES["autoint"]):
+    """Its own choices hold a width that no machine can build."""
+
+    choices: ClassVar = {"attention": (8, 10**9)}
+
+
+def test_a_models_own_choices_are_built_only_where_they_are_searched(
+    ragged: PreparedDataset,
+) -> None:
+    """What the user wrote is checked in any case."""
+    parts = PARTS._replace(baselines={**PARTS.baselines, "autoint": TooDeep})
+
+    def planned(trials: int, **space: Any) -> StudyPlan:
+        raw = laid_over(copy.deepcopy(STUDY), {"tuning": {"trials": trials}})
+        raw["strategies"]["deep"]["space"] = space
+        return make_plan(check_study(raw, "s.yaml"), ragged, parts)
+
+    assert planned(0).searched() == []
+    with pytest.raises(UsageError, match="'deep', searched with attention = 1000000000: "):
+        planned(1)
+    assert planned(1, attention=[]).searched() == ["late", "deep"]
+    with pytest.raises(UsageError, match="searched with attention = 900000000: "):
+        planned(0, attention=[900_000_000])
