@@ -127,7 +127,7 @@ class AblationScores:
             weights[step, model.index(after)] += 1
             weights[step, model.index(before)] -= 1
         steps = contrasts(model, weights)
-        auc = dict(zip(model.names, model.theta.tolist(), strict=True))
+        auc = model.means
         return {
             "start": names[0],
             "base": base,
@@ -135,8 +135,8 @@ class AblationScores:
             "steps": [
                 {
                     "part": part,
-                    "strategy": name,
-                    "auc": auc[name],
+                    "strategy": names[at + 1],
+                    "auc": auc[names[at + 1]],
                     "gain": {
                         "delta": float(steps.value[at]),
                         "low": known(steps.low[at]),
@@ -144,7 +144,7 @@ class AblationScores:
                         "p": known(steps.p[at]),
                     },
                 }
-                for at, (part, name) in enumerate(zip(parts, names[1:], strict=True))
+                for at, part in enumerate(parts)
             ],
         }
 
@@ -159,7 +159,7 @@ class AblationScores:
         own = tuple(levels[0] for levels in factors.values())
         levels = [own if name == self.parent else cells[name] for name in model.names]
         contrasted = effects(factors, levels)
-        auc = dict(zip(model.names, model.theta.tolist(), strict=True))
+        auc = model.means
         if not contrasted:
             return [], auc
         result = contrasts(model, np.array([effect.weights for effect in contrasted]))
@@ -234,17 +234,17 @@ def adjusted_deltas(
     shown = max(int((adjusted < alpha).sum()), 1)
     alone = shown * alpha / max(int(np.isfinite(p).sum()), 1)
     deltas: dict[str, MetricDelta] = {}
-    for name, single, by in zip(names, p, adjusted, strict=True):
+    for at, name in enumerate(names):
         delta = difference(panel, metric, name, parent, np.nan)
         low, high = delta.low, delta.high
-        if np.isfinite(single) and np.isfinite(low):
+        if np.isfinite(p[at]) and np.isfinite(low):
             pair = model.pair(model.index(name), base, 1 - alone)
             low, high = pair.low, pair.high
         deltas[name] = {
             "delta": delta.value,
             "low": known(low),
             "high": known(high),
-            "p": known(by),
+            "p": known(adjusted[at]),
         }
     return AdjustedDeltas(deltas, alone)
 

@@ -79,7 +79,7 @@ class Accumulator:
         several = np.maximum(n - 1, 1)
         between = np.where(n > 1, (np.diag(gram) - square) / (n * several), square)
         np.fill_diagonal(K, between)
-        interaction = np.where(n > 1, np.maximum(square / n - between, 0.0), 0.0)
+        interaction = np.maximum(square / n - between, 0.0)  # 0 with one seed
         return JointModel(
             self.names,
             theta,

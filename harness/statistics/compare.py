@@ -33,17 +33,17 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         UsageError: the options or the source do not allow the comparison.
     """
     options.check(source)
-    if options.look > 1:
-        options = replace(options, alpha=options.alpha * (spent(options.look) / spent(1)))
+    options = replace(options, alpha=options.alpha * (spent(options.look) / spent(1)))
     layout = Layout(source.rows(options.split), options.cluster)
     check_rows(layout.rows, options.split)
     panel = collect(source, _request(source, options, layout))
-    ratio = _crossing_ratio(options, panel)
+    if sentence := panel.refused.get(options.baseline):
+        raise UsageError(f"baseline {options.baseline!r} is {sentence}")
+    crossing = panel.crossings.get(options.metric)
+    ratio = float("nan") if crossing is None else crossing.ratio(options.baseline)
     if ratio > ITEMS_MATTER and not options.two_way:
         options = replace(options, two_way=True)
         panel = collect(source, _request(source, options, layout))
-    if sentence := panel.refused.get(options.baseline):
-        raise UsageError(f"baseline {options.baseline!r} is {sentence}")
     panel.models = {
         metric: replace(model, level=1 - spent(options.look))
         for metric, model in panel.models.items()
@@ -109,15 +109,6 @@ def _request(source: ScoreSource, options: Options, layout: Layout) -> PanelRequ
     )
 
 
-def _crossing_ratio(options: Options, panel: Panel) -> float:
-    """Standard error of a difference clustered by user and item, over that clustered by user; nan
-    if unknown."""
-    crossing = panel.crossings.get(options.metric)
-    if crossing is None or options.baseline not in panel.strategies:
-        return float("nan")
-    return crossing.ratio(options.baseline)
-
-
 def _weight(options: Options, layout: Layout, panel: Panel) -> ClusterWeight | None:
     """How unequal the clusters are, for the metric that verdicts are given on."""
     about = panel.about[options.metric]
@@ -156,8 +147,7 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
     request = PanelRequest(
         layout, "valid", (options.metric,), workers=options.workers, own=options.own
     )
-    model = collect(source, request).models[options.metric]
-    return dict(zip(model.names, model.theta.tolist(), strict=True))
+    return collect(source, request).models[options.metric].means
 
 
 def _of_strategies(model: JointModel, members: NDArray[np.bool_]) -> float:
@@ -223,8 +213,8 @@ def _curves(panel: Panel) -> dict[str, dict[str, tuple[CurvePoint, ...]]]:
     return {
         kind: {
             name: tuple(
-                CurvePoint(*map(float, point))
-                for point in zip(*curve[:3], *share_intervals(curve), strict=True)
+                CurvePoint(*point)
+                for point in np.stack([*curve[:3], *share_intervals(curve)], axis=1).tolist()
             )
             for name, curve in by.items()
             if name in panel.strategies

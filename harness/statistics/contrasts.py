@@ -7,8 +7,8 @@ variances estimated as in the data (Hothorn, Bretz & Westfall 2008, Biometrical 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
+from fusefront.harness.statistics import student
 from fusefront.harness.statistics.joint import Floats, JointModel
 
 
@@ -48,7 +48,7 @@ def contrasts(model: JointModel, weights: Floats) -> Contrasts:
         return Contrasts(value, se, df, nothing, nothing, nothing, float("nan"))
     largest = _largest(model, weights[usable], rows[usable], least[usable])
     critical = float(np.quantile(largest, model.level))
-    single = special.stdtrit(np.minimum(df, 1e9), 0.5 + model.level / 2)
+    single = student.quantile(df, 0.5 + model.level / 2)
     half = np.maximum(critical, single) * se  # never narrower than for one contrast
     low, high = (np.where(usable, value + way * half, np.nan) for way in (-1, 1))
     t = np.abs(value[usable] / se[usable])

@@ -1,8 +1,8 @@
 """Intervals of values that are means over random draws, as Shapley values over sampled orders."""
 
 import numpy as np
-from scipy import special
 
+from fusefront.harness.statistics import student
 from fusefront.harness.statistics.contrasts import Contrasts
 from fusefront.harness.statistics.joint import Floats
 
@@ -71,6 +71,6 @@ def _half(
     with np.errstate(divide="ignore", invalid="ignore"):
         uncertain = result.se**4 / result.df + drawing**4 / freedom
         df = np.where(uncertain > 0, total**4 / uncertain, np.inf)
-    t = special.stdtrit(np.minimum(df, 1e9), 1 - error / 2)
+    t = student.quantile(df, 1 - error / 2)
     half: Floats = np.fmax(t, critical) * total
     return half

@@ -107,7 +107,7 @@ def expected_gains(measured: Floats, spread: Spread, alike: NDArray[np.bool_]) -
     d, covariance = measured[places], spread.of_gains[np.ix_(places, places)]
     taus = _taus(d, covariance, spread.own)
     expected[places] = 0.0
-    for tau, weight in zip(taus.value, taus.weight, strict=True):
+    for tau, weight in np.stack(taus, axis=1):
         here = _AtSpread.tau(float(tau), d, covariance)
         expected[places] += weight * (here.mean + tau**2 * here.precision @ (d - here.mean))
     return expected

@@ -6,7 +6,7 @@ change that one of them makes to the other's effect. Cells may be missing.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -64,20 +64,17 @@ def _effect(
     any."""
     weights, count = np.zeros(len(place)), 0
     for cell in place:
-        if any(cell[at] != level for at, level in zip(which, levels, strict=True)):
+        if any(cell[at] != levels[k] for k, at in enumerate(which)):
             continue
         signs: dict[Levels, int] = {}
-        for back in _subsets(len(which)):
+        for back in product((False, True), repeat=len(which)):
             other = list(cell)
-            for k in back:
-                other[which[k]] = first[k]
-            signs[tuple(other)] = (-1) ** len(back)
+            for k, at in enumerate(which):
+                if back[k]:
+                    other[at] = first[k]
+            signs[tuple(other)] = (-1) ** sum(back)
         if all(other in place for other in signs):
             count += 1
             for neighbour, sign in signs.items():
                 weights[place[neighbour]] += sign
     return (weights / count, count) if count else None
-
-
-def _subsets(size: int) -> list[tuple[int, ...]]:
-    return [each for k in range(size + 1) for each in combinations(range(size), k)]

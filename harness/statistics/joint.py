@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from fusefront.harness.statistics import student
 from fusefront.harness.statistics.exchangeable import steadied
 from fusefront.harness.statistics.largest_t import (
     DRAWS,
@@ -76,6 +76,11 @@ class JointModel:
     def __post_init__(self) -> None:
         if self.K.shape != (len(self.names), len(self.names)):
             raise ValueError(f"K: got {self.K.shape}, expected [S, S] with S = {len(self.names)}")
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Strategy -> its metric."""
+        return {name: float(self.theta[at]) for at, name in enumerate(self.names)}
 
     def index(self, name: str) -> int:
         """Position of strategy `name`; raises ValueError, which lists the known names."""
@@ -216,8 +221,7 @@ class JointModel:
         df = self.df(a, b)
         if np.isnan(critical) or np.isnan(df):
             return 1 - self.level
-        alone = 2 * float(special.stdtr(min(df, 1e9), -critical))
-        return min(alone, 1 - self.level)
+        return min(student.two_sided(df, critical), 1 - self.level)
 
     def trained_pair(self, a: int, b: int, level: float | None = None) -> Pair:
         """The difference between these trained models over other test rows; says nothing about
@@ -318,7 +322,6 @@ class JointModel:
 def _interval(value: float, se: float, df: float, level: float) -> Pair:
     if not se > 0:
         return Pair(value, se, df, np.nan, np.nan, np.nan)
-    df = min(df, 1e9)
-    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
-    p = 2 * float(special.stdtr(df, -abs(value) / se))
+    half = float(student.quantile(df, 0.5 + level / 2)) * se
+    p = student.two_sided(df, value / se)
     return Pair(value, se, df, value - half, value + half, p)

@@ -93,15 +93,12 @@ def critical_of_all(of: Errors, null: Null, among: NDArray[np.bool_] | None = No
     without a pair."""
     if among is not None and not among.all():
         of, null = _part(of, null, among)
-    first = null.take(slice(0, 200))
+    first = null.take(slice(200))
     least = float(np.quantile(_largest(of, first, 0.0), 0.80))
-    while True:
-        largest = _largest(of, null, least)
-        # the quantile is exact if it lies among the values that were computed
-        beyond = (1 - of.level) * len(largest)
-        if least == 0 or np.count_nonzero(largest > least) > beyond + 1:
-            return _critical(np.sqrt(largest), of.level)
-        least = 0.9 * least if least > 1 else 0.0
+    largest = _largest(of, null, least)
+    if np.quantile(largest, of.level, method="lower") <= least:  # not among those that are exact
+        largest = _largest(of, null, 0.0)
+    return _critical(np.sqrt(largest), of.level)
 
 
 def critical_of_base(of: Errors, null: Null, baseline: int) -> float:

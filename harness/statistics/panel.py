@@ -66,7 +66,7 @@ class Crossing(NamedTuple):
         if not self.by_cluster.has_intervals or not self.by_both.has_intervals:
             return float("nan")
         plain, crossed = self.by_cluster.se[:, base], self.by_both.se[:, base]
-        known = (plain > 0) & np.isfinite(crossed)
+        known = plain > 0
         return float(np.median(crossed[known] / plain[known])) if known.any() else float("nan")
 
 
@@ -98,7 +98,7 @@ class _Vector:
         self, source: ScoreSource, request: PanelRequest, strategy: str, seed: int
     ) -> None:
         self.strategy, self.seed = strategy, seed
-        self.sentence, self.temperature = "", 1.0
+        self.sentence, self.temperature = "", float("nan")  # unless one is fitted
         self.sums: dict[str, list[Floats]] = {}
         logits = np.ascontiguousarray(source.logits(strategy, seed, request.split), np.float32)
         if request.chosen is not None:
@@ -110,9 +110,7 @@ class _Vector:
                 "train it again or leave the strategy out"
             )
             return
-        self.digest = hashlib.blake2b(
-            (logits + np.float32(0)).tobytes(), digest_size=16
-        ).hexdigest()
+        self.digest = hashlib.blake2b((logits + np.float32(0)).tobytes()).hexdigest()  # -0 is 0
         self.measured = measure(request.layout, logits, request.metrics)
         for name in request.metrics:
             if name in request.own:
@@ -137,10 +135,7 @@ class _Vector:
     def _sum(self, request: PanelRequest, measured: ScoreMeasures) -> None:
         for name, value in measured.values.items():
             self.sums[name] = [
-                value.summed(axis, lever)
-                for axis, lever in zip(
-                    axes_of(request, name), levers_of(request, name), strict=True
-                )
+                value.summed(axis, lever) for axis, lever in _clusterings(request, name)
             ]
             measured.values[name] = value._replace(influence=np.zeros(0), redraw=None, within=None)
 
@@ -149,24 +144,15 @@ def _some_scores(count: int) -> str:
     return "1 score that is" if count == 1 else f"{count} scores that are"
 
 
-def axes_of(request: PanelRequest, metric: str) -> tuple[Axis, ...]:
-    """The clusterings of a metric: one, or by user, by item and by both for rows in two-way
-    mode."""
-    if _crossed(request, metric):
-        return request.layout.crossed_axes if request.two_way else request.layout.crossed_by_cluster
-    return (request.layout.axis_of(request.about[metric].unit),)
-
-
-def levers_of(request: PanelRequest, metric: str) -> tuple[Lever | None, ...]:
-    """How the clusters of each axis are weighted; pairs of user and item are too small to need
-    weights."""
-    lever = request.about[metric].lever
-    return (lever, lever, None) if _crossed(request, metric) else (lever,)
-
-
-def _crossed(request: PanelRequest, metric: str) -> bool:
-    chosen = request.two_way or metric == request.crossing
-    return chosen and request.about[metric].unit == "row"
+def _clusterings(request: PanelRequest, metric: str) -> list[tuple[Axis, Lever | None]]:
+    """The clusterings of a metric, and how the clusters of each are weighted: one, or for rows in
+    two-way mode by user, by item and by both, whose pairs are too small to need weights."""
+    about = request.about[metric]
+    if about.unit != "row" or not (request.two_way or metric == request.crossing):
+        return [(request.layout.axis_of(about.unit), about.lever)]
+    layout = request.layout
+    user, item, both = layout.crossed_axes if request.two_way else layout.crossed_by_cluster
+    return [(user, about.lever), (item, about.lever), (both, None)]
 
 
 def collect(source: ScoreSource, request: PanelRequest) -> Panel:
@@ -177,9 +163,7 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
     sums = {
         metric: [
             _empty(request, metric, names, axis, lever)
-            for axis, lever in zip(
-                axes_of(request, metric), levers_of(request, metric), strict=True
-            )
+            for axis, lever in _clusterings(request, metric)
         ]
         for metric in metrics
     }
@@ -196,8 +180,8 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
             continue
         for metric, value in vector.measured.values.items():
             panel.values[metric][name].append(value.value)
-            for accumulator, column in zip(sums[metric], vector.sums[metric], strict=True):
-                accumulator.add(name, value.value, column)
+            for at, column in enumerate(vector.sums[metric]):
+                sums[metric][at].add(name, value.value, column)
         for kind, curve in vector.measured.curves.items():
             curves[kind][name].append(curve)
             chance[kind][name].append(vector.measured.chance[kind])
@@ -228,7 +212,7 @@ def _vectors(source: ScoreSource, request: PanelRequest) -> Iterator[_Vector]:
     names = [name for name in source.strategies if name not in request.skip]
     jobs = [(name, seed) for name in names for seed in source.seeds(name)]
     for metric in request.metrics:
-        axes_of(request, metric)  # made before the threads start
+        _clusterings(request, metric)  # made before the threads start
     with ThreadPoolExecutor(request.workers) as pool:
         waiting: deque[Future[_Vector]] = deque()
         for name, seed in jobs:
@@ -263,7 +247,7 @@ def _mean_curve(curves: list[Curve]) -> Curve:
     Seeds with fewer bins than the first seed, because of ties, are left out of the mean.
     """
     alike = [curve for curve in curves if len(curve.rows) == len(curves[0].rows)]
-    stack = Curve(*(np.stack(columns) for columns in zip(*alike, strict=True)))
+    stack = Curve(*np.stack(alike, axis=1))  # [seeds, bins] each
     rows, predicted, observed, se = (column.mean(0) for column in stack)
     if len(alike) > 1:
         gaps = stack.observed - stack.predicted

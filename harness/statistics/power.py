@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
+from fusefront.harness.statistics import student
 from fusefront.harness.statistics.joint import JointModel
 
 POWER = 0.80
@@ -72,7 +73,7 @@ def detectable(variance: float, df: float, alpha: float = 0.05, target: float = 
     if variance == 0:
         return 0.0
     root = float(np.sqrt(variance))
-    top = (10.0 - special.stdtrit(min(df, 1e9), alpha / 2)) * 3 * root
+    top = (10.0 - float(student.quantile(df, alpha / 2))) * 3 * root
 
     def lack(effect: float) -> float:
         return power(effect, variance, df, alpha) - target

@@ -8,7 +8,8 @@ If b itself does not differ from 0, the set is not bounded and the quotient has 
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import special
+
+from fusefront.harness.statistics import student
 
 
 class RatioInterval(NamedTuple):
@@ -45,7 +46,7 @@ def fieller(
         )
     if covariance**2 > variance_a * variance_b * (1 + 1e-9):
         raise ValueError(f"got covariance {covariance}, expected one within both variances")
-    t2 = float(special.stdtrit(min(df, 1e9), 0.5 + level / 2)) ** 2
+    t2 = float(student.quantile(df, 0.5 + level / 2)) ** 2
     square = b * b - t2 * variance_b
     middle = a * b - t2 * covariance
     rest = a * a - t2 * variance_a

@@ -58,9 +58,10 @@ def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
     """
     if not len(values):
         return np.zeros(0, np.int32), 0
-    low, high = int(values.min()), int(values.max())
-    if high - low < 4 * len(values) + 1024:
-        present = np.zeros(high - low + 1, bool)
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span < 8 * len(values):  # else a table of all values could be large
+        present = np.zeros(span, bool)
         present[values - low] = True
         code = np.cumsum(present, dtype=np.int32) - np.int32(1)
         return code[values - low], int(present.sum())
@@ -105,7 +106,7 @@ def _large(code: Codes, positive: NDArray[np.float64], rows: NDArray[np.integer]
     negative = rows - positive
     n1, n0 = float(positive.sum()), float(negative.sum())
     cluster = np.flatnonzero(positive * negative > LARGE * n1 * n0)
-    if not len(cluster) or not n1 or not n0 or len(cluster) == len(rows) == 1:
+    if not len(cluster):
         return None
     place = np.full(len(rows), -1, np.int32)
     place[cluster] = np.arange(len(cluster))
@@ -134,8 +135,7 @@ class Units:
 def units(values: NDArray[np.integer], label: Labels) -> Units:
     """Sort rows into units by `values` [n]; within a unit rows keep their order."""
     code, count = contiguous(values)
-    sorted_already = bool((np.diff(code) >= 0).all())
-    order = np.arange(len(code)) if sorted_already else np.argsort(code, kind="stable")
+    order = np.argsort(code, kind="stable")  # which is fast where they are sorted already
     size = np.bincount(code, minlength=count)
     start = np.cumsum(size) - size
     positive = np.bincount(code, label, count)

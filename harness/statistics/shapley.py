@@ -68,7 +68,8 @@ def _all(players: int) -> Coalitions:
     codes = np.arange(1 << players)
     members = (codes[:, None] >> np.arange(players) & 1).astype(bool)
     weights = np.zeros((len(codes), players))
-    for code, inside in zip(codes, members, strict=True):
+    for code in codes.tolist():
+        inside = members[code]
         for player in np.flatnonzero(~inside):
             size = int(inside.sum())
             weight = factorial(size) * factorial(players - size - 1) / factorial(players)

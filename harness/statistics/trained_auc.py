@@ -59,6 +59,6 @@ def _model(*aucs: TrainedAuc) -> JointModel:
     models = Accumulator.empty(
         names, axis.size, axis.mc, effective=effective, df_bound=DF_BOUNDS["auc"]
     )
-    for name, auc in zip(names, aucs, strict=True):
-        models.add(name, auc.value, auc.summed)
+    for at, auc in enumerate(aucs):
+        models.add(names[at], auc.value, auc.summed)
     return models.joint()

@@ -4,6 +4,7 @@ none."""
 import numpy as np
 from scipy import special
 
+from fusefront.harness.statistics import student
 from fusefront.harness.statistics.joint import FEWEST_CLUSTERS, FEWEST_EFFECTIVE, JointModel
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.result_rows import Estimate
@@ -67,7 +68,7 @@ def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[
     `bias` is the largest upward bias of an error measure that cannot be negative (ECE).
     """
     value, se, df = model.alone(place)
-    half = float(special.stdtrit(min(df, 1e9), 0.5 + model.level / 2)) * se
+    half = float(student.quantile(df, 0.5 + model.level / 2)) * se
     if scale == "logit":
         middle, half = float(special.logit(value)), half / (value * (1 - value))
         return float(special.expit(middle - half)), float(special.expit(middle + half))

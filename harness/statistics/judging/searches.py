@@ -166,7 +166,7 @@ def _best(judge: _Judge) -> tuple[str, ...]:
     if len(model.names) < 2 or bool((model.n < 2).any()):
         return ()
     best = verdicts.ranks(model, higher=judge.options.higher).in_best_set
-    return tuple(name for name, fits in zip(model.names, best, strict=True) if fits)
+    return tuple(model.names[at] for at in np.flatnonzero(best))
 
 
 def _lacking_trials(judge: _Judge, values: Mapping[str, object]) -> list[str]:

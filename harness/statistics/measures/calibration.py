@@ -1,6 +1,7 @@
 """Loss and calibration from logits: log loss, normalised entropy, ECE with its curve,
 temperature."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -119,9 +120,8 @@ def calibration_error(
 
 def _clustered_se(centred: Floats, first: NDArray[np.int64], code: Codes, clusters: int) -> Floats:
     """Standard error of the mean of each bin [B]; rows of a cluster are dependent."""
-    ends = np.append(first[1:], len(centred))
     se = np.zeros(len(first))
-    for number, (start, end) in enumerate(zip(first, ends, strict=True)):
+    for number, (start, end) in enumerate(pairwise([*first, len(centred)])):
         sums = np.bincount(code[start:end], centred[start:end])
         se[number] = np.sqrt(np.dot(sums, sums)) / (end - start)
     se *= np.sqrt(clusters / max(clusters - 1, 1))

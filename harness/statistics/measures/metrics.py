@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.statistics.auc import Floats, Scores, auc_influence, tie_groups
+from fusefront.harness.statistics.auc import (
+    Floats,
+    RowInfluence,
+    Scores,
+    TieGroups,
+    auc_influence,
+    tie_groups,
+)
 from fusefront.harness.statistics.leverage import Lever, cluster_sums, within_large
 from fusefront.harness.statistics.measures import calibration, ranking
 from fusefront.harness.statistics.measures.listwise import PLACES, TopPlaces
@@ -172,51 +179,66 @@ class Layout:
 
 
 def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMeasures:
-    """Measure one score vector: one sort serves all ranking metrics, one sum the losses.
+    """Measure one score vector.
 
-    `logits` [N] are finite float32 in the rows' order; `metrics` are keys of METRICS.
+    `logits` [N] are finite float32 in the rows' order; of `metrics` those of METRICS are measured.
     """
-    label = layout.rows.label
-    groups = tie_groups(logits, label)
-    values: dict[str, Value] = {}
-    curves: dict[str, calibration.Curve] = {}
-    chance: dict[str, float] = {}
-    if "auc" in metrics:
-        auc = auc_influence(groups)
-        values["auc"] = Value(
-            *auc, within=lambda axis: within_large(axis, logits, label, auc.value)
-        )
-    if "pr_auc" in metrics:
-        values["pr_auc"] = Value(*ranking.average_precision(groups))
-    if "group_auc" in metrics:
-        values["group_auc"] = Value(*ranking.group_auc(logits, label, layout.groups))
-    if "mrr" in metrics or "hit_at_1" in metrics:
-        ranks = ranking.request_ranks(logits, label, layout.requests)
-        values["mrr"] = Value(*ranking.reciprocal_rank(ranks))
-        values["hit_at_1"] = Value(*ranking.hit_at_1(ranks))
-    if "session_auc" in metrics:
-        values["session_auc"] = Value(*ranking.group_auc(logits, label, layout.requests))
-    values.update(_first_places(layout, logits, metrics))
-    if "pcoc" in metrics:
-        values["pcoc"] = Value(*calibration.predicted_over_clicked(logits, label))
-    if "logloss" in metrics or "normalised_entropy" in metrics:
-        values.update(_losses(layout, logits, ""))
+    scored = _ScoredRows(layout, logits)
+    values = {name: scored.value(name) for name in metrics if name in METRICS}
+    curves, chance = {}, {}
     if "ece" in metrics:
-        first = calibration.equal_mass_bins(groups)
-        error = calibration.calibration_error(logits, groups, first, layout.axis)
-        values["ece"] = Value(error.value, error.rows)
-        curves["ece"], chance["ece"] = error.curve, error.chance
-    chosen = {name: value for name, value in values.items() if name in metrics}
-    return ScoreMeasures(chosen, curves, chance, len(groups.size) == 1)
+        curves["ece"], chance["ece"] = scored.error.curve, scored.error.chance
+    return ScoreMeasures(values, curves, chance, len(scored.groups.size) == 1)
 
 
-def _first_places(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> dict[str, Value]:
-    """NDCG and recall of the first places, as far as `metrics` names them."""
-    ndcg, recall = f"ndcg_at_{PLACES}", f"recall_at_{PLACES}"
-    if not {ndcg, recall} & set(metrics):
-        return {}
-    placed = TopPlaces(logits, layout.rows.label, layout.requests)
-    return {ndcg: Value(*placed.ndcg(PLACES)), recall: Value(*placed.recall(PLACES))}
+@dataclass(frozen=True)
+class _ScoredRows:
+    """One score vector on its rows: one sort serves all ranking metrics, one sum the losses."""
+
+    layout: Layout
+    logits: Scores  # [N]
+
+    @cached_property
+    def groups(self) -> TieGroups:
+        return tie_groups(self.logits, self.layout.rows.label)
+
+    @cached_property
+    def losses(self) -> Floats:
+        return calibration.row_losses(self.logits, self.layout.rows.label)
+
+    @cached_property
+    def ranks(self) -> ranking.RequestRanks:
+        return ranking.request_ranks(self.logits, self.layout.rows.label, self.layout.requests)
+
+    @cached_property
+    def places(self) -> TopPlaces:
+        return TopPlaces(self.logits, self.layout.rows.label, self.layout.requests)
+
+    @cached_property
+    def error(self) -> calibration.CalibrationError:
+        first = calibration.equal_mass_bins(self.groups)
+        return calibration.calibration_error(self.logits, self.groups, first, self.layout.axis)
+
+    def value(self, metric: str) -> Value:
+        """One of METRICS with its influences."""
+        layout, logits, label = self.layout, self.logits, self.layout.rows.label
+        if metric == "auc":
+            auc = auc_influence(self.groups)
+            return Value(*auc, within=lambda axis: within_large(axis, logits, label, auc.value))
+        measures: dict[str, Callable[[], RowInfluence | ranking.UnitInfluence]] = {
+            "pr_auc": lambda: ranking.average_precision(self.groups),
+            "group_auc": lambda: ranking.group_auc(logits, label, layout.groups),
+            "session_auc": lambda: ranking.group_auc(logits, label, layout.requests),
+            "mrr": lambda: ranking.reciprocal_rank(self.ranks),
+            "hit_at_1": lambda: ranking.hit_at_1(self.ranks),
+            f"ndcg_at_{PLACES}": lambda: self.places.ndcg(PLACES),
+            f"recall_at_{PLACES}": lambda: self.places.recall(PLACES),
+            "pcoc": lambda: calibration.predicted_over_clicked(logits, label),
+            "logloss": lambda: calibration.logloss(self.losses),
+            "normalised_entropy": lambda: calibration.normalised_entropy(self.losses, label),
+            "ece": lambda: RowInfluence(self.error.value, self.error.rows),
+        }
+        return Value(*measures[metric]())
 
 
 def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreMeasures:
@@ -226,15 +248,10 @@ def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreM
     groups = tie_groups(logits, layout.rows.label)
     first = calibration.equal_mass_bins(groups)
     error = calibration.calibration_error(scaled, groups, first, layout.axis)
-    values = _losses(layout, scaled, "_scaled")
-    values["ece_scaled"] = Value(error.value, error.rows)
-    return ScoreMeasures(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance}, False)
-
-
-def _losses(layout: Layout, logits: Scores, suffix: str) -> dict[str, Value]:
-    label = layout.rows.label
-    losses = calibration.row_losses(logits, label)
-    return {
-        f"logloss{suffix}": Value(*calibration.logloss(losses)),
-        f"normalised_entropy{suffix}": Value(*calibration.normalised_entropy(losses, label)),
+    losses, label = calibration.row_losses(scaled, layout.rows.label), layout.rows.label
+    values = {
+        "logloss_scaled": Value(*calibration.logloss(losses)),
+        "normalised_entropy_scaled": Value(*calibration.normalised_entropy(losses, label)),
+        "ece_scaled": Value(error.value, error.rows),
     }
+    return ScoreMeasures(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance}, False)

@@ -55,6 +55,8 @@ def test_what_means_nothing_is_added_with_the_next(parts: Parts) -> None:
     assert path.base == "text"
     assert path.strategies[0].without == "use_id, image, audio"
     assert path.strategies[0].strategy.settings["modalities"] == ["text"]
+    longer = build_path(table, [factors[name] for name in ["head", *order]])
+    assert (longer.parts, longer.base) == (path.parts, "head + text")
 
 
 def test_the_most_on_validation_comes_first(parts: Parts) -> None:

@@ -11,7 +11,7 @@ from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import MemorySource
-from fusefront.harness.statistics.search_noise import search_variance
+from fusefront.harness.statistics.search_noise import doubling_gain, search_variance
 
 ROWS = 4000
 QUALITY = {"base": 0.6, "good": 1.0, "given": 0.8, "control": 0.3}
@@ -140,3 +140,54 @@ def test_two_ways_of_fusing_have_a_best(source):
     names = ("base", "good")
     two = MemorySource(source.table, {name: source.scores[name] for name in names})
     assert judged(two, dict.fromkeys(names, STEADY)).search.best_set == ("good",)
+
+
+def test_searches_that_were_repeated_say_more_than_their_trials(source):
+    """Mean variance of the tuning runs beyond that of the seeds, with the degrees of freedom of
+    both; those of a control do not count."""
+    runs = {"base": [0.70, 0.74], "good": [0.78, 0.72, 0.75], "control": [0.5, 0.9]}
+    comparison = judged(source, {"base": LOOSE, "good": LOOSE}, tuned=runs)
+    search, model = comparison.search, comparison.model
+    seeds = dict(zip(model.names, model.s2 / model.n, strict=True))
+    excess = [np.var(runs[name], ddof=1) - seeds[name] for name in ("base", "good")]
+    assert (search.source, search.df) == ("tuning runs", 1 + 2)
+    assert [row.sd for row in search.rows[:2]] == pytest.approx([np.sqrt(np.mean(excess))] * 2)
+    assert np.isnan(search.rows[2].sd)  # given, not searched
+    by_trials = judged(source, {"base": LOOSE, "good": LOOSE}).search
+    assert (by_trials.source, by_trials.df) == ("trials", 2.0)
+
+
+def test_a_way_that_cannot_be_judged_says_why(source):
+    """The same numbers as the baseline, one seed, or both in trials that are too few."""
+    scores = {name: source.scores[name] for name in ("base", "good")}
+    scores |= {"twin": scores["base"], "lone": {0: scores["good"][0]}}
+    some = MemorySource(source.table, scores)
+    search = judged(some, dict.fromkeys(scores, STEADY)).search
+    rows = {row.name: row for row in search.rows}
+    assert rows["twin"].reason == "identical predictions to 'base', seed by seed"
+    assert (rows["twin"].difference.value, rows["twin"].verdict) == (0.0, "no verdict")
+    assert rows["lone"].reason.startswith("'lone' has one seed: these trained models only")
+    assert np.isnan([rows["lone"].p_adjusted, rows["twin"].p_adjusted]).all()
+    assert rows["good"].verdict == "better"
+    assert search.best_set == ()  # who may be the best is not known with one seed
+    few = judged(some, {"base": (0.7,), "good": (0.7,)}).search
+    assert few.sentences[0].startswith("1 completed trial each: what the search moves is not known")
+
+
+def test_a_baseline_is_a_way_of_fusing_whatever_its_role(source):
+    options = Options("control", metrics=("auc",), trials={"control": STEADY, "good": STEADY})
+    rows = compare(source, options).search.rows
+    assert {row.name: row.verdict for row in rows}["control"] == "baseline"
+    assert [row.name for row in rows] == ["base", "good", "given", "control"]
+
+
+def test_a_search_that_would_gain_the_margin_or_less_has_converged(source):
+    trials = {"base": STEADY, "good": LOOSE}
+    gain = doubling_gain(LOOSE)
+    for margin, said in ((gain, False), (gain - 1e-9, True)):
+        options = Options("base", metrics=("auc",), margin=margin, trials=trials)
+        lines = compare(source, options).search.sentences
+        line = (
+            f"good: search not converged; doubling the trials would bring about another {gain:.4f}."
+        )
+        assert (line in lines) == said
