@@ -57,7 +57,7 @@ class Groups:
 
     about: SliceCodes
     chosen: Mapping[str, NDArray[np.bool_]]  # value -> bool [N]
-    fewest: int  # fewest clusters with a positive, or with a negative, of any group
+    clusters: tuple[int, ...]  # of each group: those with a positive, or with a negative, the fewer
 
     @classmethod
     def of(cls, about: SliceCodes, rows: RowTable, cluster: str) -> "Groups":
@@ -69,7 +69,7 @@ class Groups:
             if mask.sum() >= FEWEST_ROWS and 0 < positives < int(mask.sum()):
                 chosen[value] = mask
                 clusters.append(Layout(rows.take(mask), cluster).axis.mc)
-        return cls(about, chosen, min(clusters, default=0))
+        return cls(about, chosen, tuple(clusters))
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -85,7 +85,9 @@ def group_gaps(
     sensitive = [each for each in source.slices("test") if each.sensitive]
     groups = [Groups.of(each, layout.rows, layout.cluster) for each in sensitive]
     groups = [each for each in groups if each.pairs]
-    families = max(len(groups) * len(strategies) * len(MEASURES), 1)
+    if not groups:
+        return []
+    families = len(groups) * len(strategies) * len(MEASURES)
     strict = 1 - (1 - level) / families
     gaps: list[GroupGap] = []
     for strategy in strategies:
@@ -144,7 +146,7 @@ def _name(pair: tuple[str, str]) -> str:
 
 def _empty(groups: Groups, layout: Layout, measure: str) -> Accumulator:
     names = tuple(_name(pair) for pair in groups.pairs)
-    return Accumulator.empty(names, layout.axis.size, groups.fewest)
+    return Accumulator.empty(names, layout.axis.size, min(groups.clusters))
 
 
 def _add(sums: Accumulator, groups: Groups, layout: Layout, measure: Measure) -> None:

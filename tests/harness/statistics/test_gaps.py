@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from fusefront.harness.statistics.gaps import FEWEST_ROWS, GroupGap, group_gaps, top_places
+from fusefront.harness.statistics.contrasts import contrasts
+from fusefront.harness.statistics.gaps import (
+    FEWEST_ROWS,
+    GroupGap,
+    Groups,
+    group_gaps,
+    top_places,
+)
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
@@ -96,6 +104,52 @@ def test_the_error_of_a_gap_is_that_over_users() -> None:
         drawn.append(a - b)
     se = (gap.high - gap.low) / 2 / 2.4  # Bonferroni over three measures: t of .05 / 3
     assert se == pytest.approx(np.std(drawn), rel=0.15)
+
+
+@pytest.mark.parametrize(("share", "positives", "kept"), [(30, 1, 2), (30, 0, 1), (29, 1, 1)])
+def test_a_group_has_thirty_rows_and_both_classes(share: int, positives: int, kept: int) -> None:
+    group, label = np.zeros(90, int), np.tile([0, 1], 45).astype(np.uint8)
+    group[:share], label[:share] = 1, 0
+    label[:positives] = 1
+    rows = RowTable(label, *(np.arange(90) // 2 for _ in range(4)))
+    groups = Groups.of(SliceCodes("maker", ("a", "b"), group), rows, "user")
+    assert list(groups.chosen) == ["a", "b"][:kept]
+    assert len(groups.clusters) == kept
+    assert groups.clusters[1:] == (1,) * (kept - 1)  # the user of the positive
+
+
+def test_the_ends_of_a_gap_hold_for_slices_strategies_and_measures() -> None:
+    """Of exposure with one seed: by the users' sums, at a twelfth of the error."""
+    source, rows, _ = world(4, gap=1.0)
+    maker, hour = source.declared
+    both = (maker, hour._replace(sensitive=True))
+    scores = {name: {1: source.scores["mine"][seed]} for name, seed in (("mine", 1), ("other", 2))}
+    planted = MemorySource(rows, scores, declared=both)
+    gaps = group_gaps(planted, Layout(rows, "user"), ("mine", "other"), K)
+    assert len(gaps) == 12
+    users = rows.group.max() + 1
+    for gap in (each for each in gaps if each.measure == "exposure"):
+        code = np.asarray(maker.code if gap.slice == "maker" else hour.code)
+        shown = top_places(scores[gap.strategy][1], rows.request, K)
+        value, sums, fewest = 0.0, np.zeros(users), users
+        for at, sign in ((0, 1), (1, -1)):
+            inside = np.flatnonzero(code == at)
+            share = shown[inside].mean()
+            value += sign * share
+            for row in inside:
+                sums[rows.group[row]] += sign * (shown[row] - share) / len(inside)
+            for label in (0, 1):
+                fewest = min(fewest, len({rows.group[r] for r in inside if rows.label[r] == label}))
+        error = np.array([[users / (users - 1) * (sums**2).sum()]])
+        zero = np.zeros(1)
+        model = JointModel(
+            ("gap",), zero + value, zero, np.ones(1, int), error, zero, error, users, fewest,
+            level=1 - 0.05 / 12,
+        )  # fmt: skip
+        expected = contrasts(model, np.eye(1))
+        assert gap.value == pytest.approx(value)
+        assert (gap.low, gap.high) == pytest.approx((expected.low[0], expected.high[0]), rel=1e-4)
+        assert gap.p == pytest.approx(min(12 * expected.p[0], 1.0))
 
 
 def test_small_groups_and_slices_that_are_not_sensitive_are_left_out() -> None:
