@@ -69,6 +69,8 @@ def test_the_winners_parameters_go_without_those_of_the_part() -> None:
     assert applicable(params, removal("modality", "text")) == params
     width = AblatedStrategy("a", "swap", "head.hidden 5", cast(Any, ""), ("head.hidden",))
     assert applicable(params, width) == {k: v for k, v in params.items() if k != "head.hidden"}
+    several = AblatedStrategy("a", "path", "ids, head", cast(Any, ""), ("use_id", "head"))
+    assert applicable(params, several) == without
 
 
 @pytest.mark.parametrize(
@@ -157,8 +159,11 @@ def test_a_removal_tuned_again_has_the_winner_frozen_before_its_search_was_damag
         EndedSearch("a without head", "trial-0001.json: no record", None),
         EndedSearch("a without pooler", "", None),
     ]
-    studied = SimpleNamespace(searches=lambda folder: searches), SimpleNamespace(folder="folder")
-    monkeypatch.setattr(Planned, "retuning", lambda self, strategies: studied)
+    study_and_place = (
+        SimpleNamespace(searches=lambda folder: searches),
+        SimpleNamespace(folder="folder"),
+    )
+    monkeypatch.setattr(Planned, "retuning", lambda self, strategies: study_and_place)
     monkeypatch.setattr(Planned, "cells_of", lambda self, strategies: [])
     nothing = cast(Any, None)
     planned = Planned(nothing, nothing, REMOVALS, nothing, nothing, {}, retuned=True)

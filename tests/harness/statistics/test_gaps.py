@@ -106,16 +106,20 @@ def test_the_error_of_a_gap_is_that_over_users() -> None:
     assert se == pytest.approx(np.std(drawn), rel=0.15)
 
 
-@pytest.mark.parametrize(("share", "positives", "kept"), [(30, 1, 2), (30, 0, 1), (29, 1, 1)])
-def test_a_group_has_thirty_rows_and_both_classes(share: int, positives: int, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("share", "positives", "groups_left"), [(30, 1, 2), (30, 0, 1), (29, 1, 1)]
+)
+def test_a_group_has_thirty_rows_and_both_classes(
+    share: int, positives: int, groups_left: int
+) -> None:
     group, label = np.zeros(90, int), np.tile([0, 1], 45).astype(np.uint8)
     group[:share], label[:share] = 1, 0
     label[:positives] = 1
     rows = RowTable(label, *(np.arange(90) // 2 for _ in range(4)))
     groups = Groups.of(SliceCodes("maker", ("a", "b"), group), rows, "user")
-    assert list(groups.chosen) == ["a", "b"][:kept]
-    assert len(groups.clusters) == kept
-    assert groups.clusters[1:] == (1,) * (kept - 1)  # the user of the positive
+    assert list(groups.chosen) == ["a", "b"][:groups_left]
+    assert len(groups.clusters) == groups_left
+    assert groups.clusters[1:] == (1,) * (groups_left - 1)  # the user of the positive
 
 
 def test_the_ends_of_a_gap_hold_for_slices_strategies_and_measures() -> None:

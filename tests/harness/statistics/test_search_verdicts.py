@@ -184,10 +184,10 @@ def test_a_baseline_is_a_way_of_fusing_whatever_its_role(source):
 def test_a_search_that_would_gain_the_margin_or_less_has_converged(source):
     trials = {"base": STEADY, "good": LOOSE}
     gain = doubling_gain(LOOSE)
-    for margin, said in ((gain, False), (gain - 1e-9, True)):
+    for margin, open_ended in ((gain, False), (gain - 1e-9, True)):
         options = Options("base", metrics=("auc",), margin=margin, trials=trials)
         lines = compare(source, options).search.sentences
         line = (
             f"good: search not converged; doubling the trials would bring about another {gain:.4f}."
         )
-        assert (line in lines) == said
+        assert (line in lines) == open_ended
