@@ -35,16 +35,14 @@ def id_tables(model: Baseline) -> list[nn.Module]:
 @contextmanager
 def unknown_ids(model: Baseline, cold: Tensor) -> Iterator[None]:
     """The items of cold [n + 1] have ids as if train had never shown them."""
-    parts = id_tables(model)
-    before = [part.in_train for part in parts]
-    for part in parts:
-        shown = cast(Tensor, part.in_train)
+    before = [(part, cast(Tensor, part.in_train)) for part in id_tables(model)]
+    for part, shown in before:
         part.in_train = shown & ~cold.to(shown.device)
     try:
         yield
     finally:
-        for part, own in zip(parts, before, strict=True):
-            part.in_train = own
+        for part, shown in before:
+            part.in_train = shown
 
 
 def cold_items(store: PreparedDataset, share: float, seed: int = 0) -> Tensor:

@@ -14,5 +14,5 @@ class Hidden(NamedTuple):
     the items or users that is new to the model."""
 
     modality: str  # "" where items or users are cold
-    share: float  # 0 .. 1; for noise: its standard deviation over that of the vectors
+    share: float = 1.0  # 0 .. 1; for noise: its standard deviation over that of the vectors
     kind: str = "items"  # of KINDS, or OTHER

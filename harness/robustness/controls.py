@@ -67,7 +67,7 @@ def control_scores(model: Baseline, store: PreparedDataset) -> Iterator[ControlS
 
     yield ControlScores("", "", scored())
     for modality in store.manifest.schema_.modalities:
-        removed = scored(shown_modalities(store, Hidden(modality, 1.0)))
+        removed = scored(shown_modalities(store, Hidden(modality)))
         yield ControlScores(modality, "removed", removed)
         if not takes_vectors(model, store, modality):
             continue
@@ -75,7 +75,7 @@ def control_scores(model: Baseline, store: PreparedDataset) -> Iterator[ControlS
             rows = (
                 random_vectors(store, modality)
                 if control == "random"
-                else changed_vectors(store, Hidden(modality, 1.0, "stale"))
+                else changed_vectors(store, Hidden(modality, kind="stale"))
             )
             with other_vectors(model, store, modality, rows):
                 yield ControlScores(modality, control, scored())
@@ -110,10 +110,11 @@ class ControlChanges:
         if not self.sums:
             return []
         axis = self.layout.axis
-        names = [" | ".join(place) for place in self.sums]
+        by_name = {" | ".join(place): changes for place, changes in self.sums.items()}
+        names = tuple(by_name)
         effective = effective_clusters(axis, "classes")
-        total = Accumulator.empty(tuple(names), axis.size, axis.mc, effective=effective)
-        for name, changes in zip(names, self.sums.values(), strict=True):
+        total = Accumulator.empty(names, axis.size, axis.mc, effective=effective)
+        for name, changes in by_name.items():
             for value, summed in changes:
                 total.add(name, value, summed)
         joint = total.joint()
@@ -150,13 +151,14 @@ def controls_in_words(rows: Sequence[ModalityControl]) -> list[str]:
 def _sentence(rows: Sequence[ModalityControl]) -> str:
     who = f"{rows[0]['strategy']}: {rows[0]['modality']}"
     changes = ", ".join(_change(row) for row in rows)
-    content = [row for row in rows if row["control"] != "removed"] or list(rows)
+    others = [row for row in rows if row["control"] != "removed"]
+    lacks = "" if others else "; it has no table of its own that other vectors could be in"
+    content = others or rows
     if all(_ends(row) == (0, 0) for row in rows):
         return f"{who} contributes nothing: no score changes without it or with other vectors."
     if any(None in _ends(row) for row in content):
         return f"{who}: {changes}, without an interval."
     below = [high < 0 for row in content for high in [_ends(row)[1]] if high is not None]
-    lacks = "" if len(rows) > 1 else "; it has no table of its own that other vectors could be in"
     if all(below):
         return f"{who} is used: {changes}{lacks}."
     if any(below):

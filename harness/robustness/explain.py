@@ -111,21 +111,21 @@ def in_words(rows: Sequence[ModalityShare]) -> list[str]:
             continue
         who, ends = f"{row['strategy']}: {row['modality']}", row["auc"]
         low, high = ends.get("low"), ends.get("high")
-        if ends["value"] == 0 and low == high == 0:
-            sentences.append(f"{who} contributes nothing: no score changes with it.")
-        elif low is None or high is None:
-            sentences.append(f"{who} adds {ends['value']:+.4f} AUC, without an interval.")
-        elif low <= 0 <= high:
-            sentences.append(
-                f"{who} is not shown to contribute anything: {ends['value']:+.4f} AUC "
-                f"[{low:+.4f}, {high:+.4f}]."
-            )
-        else:
-            word = "adds" if low > 0 else "costs"
-            sentences.append(
-                f"{who} {word} {abs(ends['value']):.4f} AUC [{low:+.4f}, {high:+.4f}]."
-            )
+        sentences.append(f"{who} {_contribution(ends['value'], low, high)}.")
     return sentences
+
+
+def _contribution(value: float, low: float | None, high: float | None) -> str:
+    if low == high == 0:
+        return "contributes nothing: no score changes with it"
+    if low is None or high is None:
+        return f"adds {value:+.4f} AUC, without an interval"
+    interval = f"AUC [{low:+.4f}, {high:+.4f}]"
+    if low > 0:
+        return f"adds {value:.4f} {interval}"
+    if high < 0:
+        return f"costs {-value:.4f} {interval}"
+    return f"is not shown to contribute anything: {value:+.4f} {interval}"
 
 
 @dataclass
@@ -148,9 +148,8 @@ class SharesOfRows:
         `families` of rows."""
         joint = self.shares.joint()
         joint = replace(joint, s2=np.nan_to_num(joint.s2), level=1 - 0.05 / families)
-        mean = np.mean(self.values, axis=0)
-        whole = np.full((len(subsets.by_draw), 1), mean[-1] - mean[0])
-        each = np.hstack([subsets.shares_by_draw(mean), whole])
+        by_draw = subsets.shares_by_draw(np.mean(self.values, axis=0))
+        each = np.pad(by_draw, ((0, 0), (0, 1)))  # all less none: the same in every draw
         together = with_drawing(contrasts(joint, np.eye(len(joint.names))), joint.level, each)
         alone = [joint.alone(at) for at in range(len(joint.names))]
         single = together._replace(
@@ -199,10 +198,9 @@ def _add(
             ends[place] += summed * ((at == count - 1) - (at == 0))
     for place, total in enumerate(sums):
         mine = values[place]
-        for name, share, influences in zip(
-            total.modalities, subsets.shares(mine), shares[place], strict=True
-        ):
-            total.shares.add(name, float(share), influences)
+        own = subsets.shares(mine)
+        for at, name in enumerate(total.modalities):
+            total.shares.add(name, float(own[at]), shares[place][at])
         total.shares.add(ALL, float(mine[-1] - mine[0]), ends[place])
         total.values.append(mine)
 

@@ -98,13 +98,14 @@ def explain_file(
             for frame in stream(source, columns.all, ROWS):
                 feed = feed_of(encoder.encode(frame, columns, source, count), shape)
                 part = contributions(model, schema, feed)
+                shares = {group: part.shares[:, at] for at, group in enumerate(part.groups)}
                 table = {
                     "row": np.arange(count, count + frame.height),
                     "logit": part.logit,
                     "base": part.base,
-                    **dict(zip(part.groups, part.shares.T, strict=True)),
+                    **shares,
                 }
-                for group, share in zip(part.groups, part.shares.T, strict=True):
+                for group, share in shares.items():
                     sizes[group] = sizes.get(group, 0.0) + float(np.abs(share).sum())
                 written_rows = pa.table({k: np.ascontiguousarray(v) for k, v in table.items()})
                 writer = writer or pq.ParquetWriter(written, written_rows.schema)

@@ -87,7 +87,7 @@ class DisturbedScorer:
         kind, store = hidden.kind, self.store
         if kind == "requests":
             if hidden.modality not in self._absent:
-                self._absent[hidden.modality] = self._hiding(hidden._replace(share=1.0))
+                self._absent[hidden.modality] = self._hiding(Hidden(hidden.modality))
             absent = self._absent[hidden.modality]
             return np.where(hidden_requests(store, hidden), absent, self.whole)
         if kind == "cold_users":

@@ -55,7 +55,7 @@ def contributions(model: Baseline, schema: Schema, feed: Feed) -> Contributions:
     of_items = [at for at, name in enumerate(groups) if name in (*schema.modalities, IDS)]
     for at, members in enumerate(subsets.members):
         key = tuple(members[of_items].tolist())
-        present = {name for name, inside in zip(groups, members, strict=True) if inside}
+        present = {groups[at] for at in np.flatnonzero(members)}
         if key not in codes:
             codes[key] = _codes(model, schema, items, present)
         values[at] = eager_logits(model, codes[key], _masked(compact, present))[:, 0]

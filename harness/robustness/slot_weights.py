@@ -84,7 +84,8 @@ def row_weights(model: Baseline, store: PreparedDataset) -> list[WeightedRows]:
         for calls, size in ((online, rows), (offline, items + 1)):
             if sum(len(weight) for weight, _ in calls.get(place, [])) != size:
                 continue
-            weight, present = (torch.cat(part).numpy() for part in zip(*calls[place], strict=True))
+            weight = torch.cat([each for each, _ in calls[place]]).numpy()
+            present = torch.cat([each for _, each in calls[place]]).numpy()
             if calls is offline:
                 item = np.asarray(store.split("test").item)
                 weight, present = weight[item], present[item]
@@ -127,10 +128,10 @@ class WeightSums:
                 sums = Accumulator.empty(first.slots, axis.size, axis.mc)
                 for weighted in (seed[at] for seed in self.seeds):
                     mean = weighted.weight[part.chosen].mean(axis=0, dtype=np.float64)
-                    apart = (weighted.weight[part.chosen] - mean) / max(1, part.chosen.sum())
-                    for slot, value, rows_of in zip(first.slots, mean, apart.T, strict=True):
-                        summed = np.bincount(axis.code, rows_of, axis.size).astype(np.float64)
-                        sums.add(slot, float(value), summed)
+                    apart = (weighted.weight[part.chosen] - mean) / part.chosen.sum()
+                    for slot, name in enumerate(first.slots):
+                        summed = np.bincount(axis.code, apart[:, slot], axis.size)
+                        sums.add(name, float(mean[slot]), summed.astype(np.float64))
                 joint = sums.joint()
                 joint = replace(joint, s2=np.nan_to_num(joint.s2))  # of one seed rows alone
                 present = first.present[part.chosen].mean(axis=0)
@@ -140,11 +141,11 @@ class WeightSums:
                         "operator": first.operator,
                         "slice": part.slice,
                         "value": part.value,
-                        "slot": slot,
-                        "weight": alone_ends(joint, slot),
-                        "present": float(there),
+                        "slot": name,
+                        "weight": alone_ends(joint, name),
+                        "present": float(present[slot]),
                     }
-                    for slot, there in zip(first.slots, present, strict=True)
+                    for slot, name in enumerate(first.slots)
                 ]
         return rows
 

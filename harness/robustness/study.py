@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import special
+from scipy import stats
+from scipy.integrate import trapezoid
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
@@ -125,16 +126,14 @@ class HiddenScores:
         shares = np.array([condition.share for condition in hidden])
         if len(shares) < 2:
             return {"value": 0.0, "low": 0.0, "high": 0.0}
-        steps = np.diff(shares)
-        weight = (np.append(steps, 0.0) + np.insert(steps, 0, 0.0)) / 2 / shares[-1]  # from 0
         weights = np.zeros((1, len(self.changes.names)))
-        for condition, part in zip(hidden, weight, strict=True):
-            weights[0, self.changes.index(key(name, condition))] += part
+        places = [self.changes.index(key(name, condition)) for condition in hidden]
+        weights[0, places] = trapezoid(np.eye(len(shares)), shares) / shares[-1]  # from 0
         known = replace(self.changes, s2=np.nan_to_num(self.changes.s2))  # of one seed rows alone
         area = contrasts(known, weights)
-        if area.se[0] == 0:
-            return ends_of(float(area.value[0]), float(area.value[0]), float(area.value[0]))
-        return ends_of(float(area.value[0]), float(area.low[0]), float(area.high[0]))
+        value, low, high = (float(ends.item()) for ends in (area.value, area.low, area.high))
+        still = not area.se.any()  # no score moved
+        return ends_of(value, value, value) if still else ends_of(value, low, high)
 
     def _gain(self, name: str, hidden: Hidden) -> Ends:
         if name == self.reference:  # the same trained models: no noise from seeds
@@ -200,7 +199,7 @@ def _pair(model: JointModel, a: str, b: str) -> Ends:
 def alone_ends(model: JointModel, name: str) -> Ends:
     """A value of the model with its 95 % interval over rows and seeds."""
     value, se, df = model.alone(model.index(name))
-    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
+    half = float(stats.t.ppf(0.975, df)) * se
     return ends_of(value, value - half, value + half)
 
 

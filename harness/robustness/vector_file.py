@@ -28,8 +28,8 @@ def named_files(texts: list[str]) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     for text in texts:
-        modality, equals, file = text.partition("=")
-        if not (modality and equals and file):
+        modality, _, file = text.partition("=")
+        if not (modality and file):
             raise UsageError(f"--vectors {text!r}: expected MODALITY=FILE")
         if modality in files:
             raise UsageError(f"--vectors: got two files of {modality!r}, expected one a modality")

@@ -3,6 +3,7 @@ items or of another file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import numpy as np
 import torch
@@ -55,8 +56,8 @@ def parts_over(model: Baseline, column: int) -> list[CompressedModality]:
             assert isinstance(of_content, CompressedModality)
             parts.append(of_content)
         if isinstance(slots, ItemSlots) and not slots.joint:
-            for part, group in zip(slots.modalities, slots.groups, strict=True):
-                if group == column and isinstance(part, CompressedModality):
+            for at, part in enumerate(slots.modalities):
+                if slots.groups[at] == column and isinstance(part, CompressedModality):
                     parts.append(part)
     return parts
 
@@ -80,15 +81,10 @@ def takes_vectors(model: Baseline, store: PreparedDataset, modality: str) -> boo
 def reads(model: Baseline, store: PreparedDataset, modality: str) -> bool:
     """Whether hiding the modality for all items changes any item's codes."""
     schema = store.manifest.schema_
-    keep = torch.ones((schema.items + 1, len(schema.modalities)), dtype=torch.bool)
-    whole = encode_table(model, schema.items, keep)
-    keep[:, list(schema.modalities).index(modality)] = False
-    hidden = encode_table(model, schema.items, keep)
-    return any(
-        not torch.equal(before, after)
-        for side, other in zip(whole, hidden, strict=True)
-        for before, after in zip(side, other, strict=True)
-    )
+    others = torch.tensor([name != modality for name in schema.modalities])
+    whole = encode_table(model, schema.items)
+    hidden = encode_table(model, schema.items, others.expand(len(store.items.present), -1))
+    return not all(map(torch.equal, chain(*whole), chain(*hidden)))
 
 
 @contextmanager
@@ -109,18 +105,16 @@ def other_vectors(
             "be put in; name the kinds that need none (--kind items --kind requests)"
         )
     present = torch.from_numpy(np.array(store.items.present)[:, column])
-    clean = torch.from_numpy(rows).masked_fill(~present.unsqueeze(-1), 0.0)
-    before = [part.frozen for part in parts]
-    buffers = [part.get_buffer(name) for part, name in raw]
-    for part, name in raw:
-        setattr(part, name, clean)
+    clean = torch.from_numpy(rows).masked_fill(~present[:, None], 0.0)
+    places = [*((part, "frozen") for part in parts), *raw]
+    before = [(part, name, part.get_buffer(name)) for part, name in places]
+    for tokens, name in raw:
+        setattr(tokens, name, clean)
     with torch.no_grad():
         for part in parts:
             part.frozen = part.compressor.transform(clean)  # type: ignore[operator]
     try:
         yield
     finally:
-        for part, own in zip(parts, before, strict=True):
-            part.frozen = own
-        for (part, name), rows_before in zip(raw, buffers, strict=True):
-            setattr(part, name, rows_before)
+        for owner, name, own in before:
+            setattr(owner, name, own)

@@ -402,6 +402,7 @@ def test_presence_of_the_candidates_modalities_moves_its_logit(scene):
     """A weight for each modality, times one half where it is there and minus one half where not."""
     model = scene.build("composed", {**SMALL, "presence_features": True}).eval()
     batch = scene.batch
+    assert model.presence.weight.shape == (1, 3)
     with torch.no_grad():
         model.presence.weight.copy_(torch.tensor([[1.0, 10.0, 100.0]]))
         codes = model.encode_items(torch.arange(scene.schema.items + 1))

@@ -34,6 +34,13 @@ def test_every_model_of_the_zoo_that_is_not_a_published_one_is_held_here():
     assert {name: k for name, k in BASELINES.items() if k.family != "published"} == KINDS
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_a_model_is_of_its_family_and_the_composed_one_of_its_settings(scene, name):
+    family = "early" if name == "composed" else KINDS[name].family
+    assert scene.build(name).family == family
+    assert family in ("early", "late", "compressed", "control")
+
+
 @pytest.mark.parametrize("kind", TRAINED)
 def test_what_is_trained_reads_histories_and_kinds_of_events(kind):
     assert (kind.solved, kind.reads_history, kind.reads_kinds) == (False, True, True)

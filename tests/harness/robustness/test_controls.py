@@ -75,6 +75,19 @@ def test_absent_vectors_stay_absent(ragged: PreparedDataset) -> None:
     assert (np.abs(drawn - own)[present].max(axis=1) > 1e-3).all()
 
 
+def test_random_vectors_are_those_of_a_draw_by_modality(ragged: PreparedDataset) -> None:
+    """The third name of a draw is the modality's column, so that two of them differ."""
+    for column, name in enumerate(("text", "image")):
+        own = np.array(ragged.vectors(name), np.float32)
+        present = np.asarray(ragged.items.present)[:, column]
+        for seed in (0, 3):
+            expected = same_spectrum(own[present], [seed, 6, column])
+            drawn = random_vectors(ragged, name, seed)
+            np.testing.assert_array_equal(drawn[present], expected)
+        expected = same_spectrum(own[present], [0, 6, column])
+        np.testing.assert_array_equal(random_vectors(ragged, name)[present], expected)
+
+
 def model_of(store: PreparedDataset, parts: Parts, baseline: str, **settings: Any) -> Baseline:
     spec = RunSpec(store.name, store.fingerprint, baseline, settings, {}, 3)
     model = build_model(spec, store, parts).eval()
@@ -228,3 +241,40 @@ def test_what_is_half_known_is_said() -> None:
         "with the vectors of other items -0.0200 AUC, with random vectors of the same spectrum "
         "-0.0200 AUC [-0.0300, -0.0100], without an interval."
     )
+
+
+BELOW, ACROSS, ZERO, EDGE = (-0.03, -0.01), (-0.03, 0.01), (0.0, 0.0), (-0.03, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("removed", "shuffled", "random", "words"),
+    [
+        (BELOW, BELOW, BELOW, "is used: "),
+        (ACROSS, BELOW, BELOW, "is used: "),  # other vectors decide
+        (BELOW, ACROSS, ACROSS, "is not shown to be used: "),
+        (BELOW, EDGE, EDGE, "is not shown to be used: "),
+        (BELOW, BELOW, EDGE, "is used by some controls alone: "),
+        (ZERO, ZERO, ZERO, "contributes nothing: no score changes without it"),
+        (ZERO, ZERO, ACROSS, "is not shown to be used: "),
+        (EDGE, ZERO, ZERO, "is not shown to be used: "),
+        (BELOW, None, None, "is used: "),
+        (ACROSS, None, None, "is not shown to be used: "),
+        (EDGE, None, None, "is not shown to be used: "),
+        (ZERO, None, None, "contributes nothing: no score changes without it"),
+    ],
+)
+def test_what_is_said_follows_from_the_ends(
+    removed: Any, shuffled: Any, random: Any, words: str
+) -> None:
+    ends = {"removed": removed, "shuffled": shuffled, "random": random}
+    rows = [row_of(control, *pair) for control, pair in ends.items() if pair]
+    (sentence,) = controls_in_words(rows)
+    assert sentence.startswith(f"s: m {words}")
+    lacks = "it has no table of its own that other vectors could be in" in sentence
+    assert lacks == (len(rows) == 1 and removed != ZERO)
+
+
+@pytest.mark.parametrize(("low", "high"), [(None, 0.01), (-0.01, None), (None, None)])
+def test_an_end_that_is_not_known_leaves_no_interval(low: Any, high: Any) -> None:
+    (sentence,) = controls_in_words([row_of("removed", low, high)])
+    assert sentence == "s: m: removed -0.0200 AUC, without an interval."

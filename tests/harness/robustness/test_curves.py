@@ -455,15 +455,23 @@ def test_by_request_every_row_has_the_modality_or_has_not(monkeypatch: pytest.Mo
         assert (np.ptp(logits.reshape(-1, 4), axis=1) == 0).all()
     assert (results[1] <= results[2]).all()
     draw = np.random.default_rng([0, 1, 1]).random(10)
-    hidden = hidden_requests(store, conditions[2])
-    assert hidden.tolist() == [bool(v < 0.7) for v in draw for _ in range(4)]
+    for share in (0.7, float(draw[3])):
+        hidden = hidden_requests(store, Hidden("image", share))
+        assert hidden.tolist() == [bool(v < share) for v in draw for _ in range(4)]
+    draw = np.random.default_rng([8, 1, 0]).random(10)
+    hidden = hidden_requests(store, Hidden("text", 0.5), seed=8)
+    assert hidden.tolist() == [bool(v < 0.5) for v in draw for _ in range(4)]
+
+
+def test_all_are_disturbed_unless_a_share_is_said() -> None:
+    assert Hidden("text") == ("text", 1.0, "items")
 
 
 def test_items_lose_a_modality_one_by_one_and_shares_are_nested() -> None:
     store = store_of()
     for column, name in enumerate(MODALITIES):
         draw = np.random.default_rng([0, column]).random(401)
-        for share in (0.0, 0.3, 1.0):
+        for share in (0.0, 0.3, float(draw[9]), 1.0):
             keep = shown_modalities(store, Hidden(name, share))
             assert keep.shape == (401, 2)
             assert keep[:, column].tolist() == [bool(value >= share) for value in draw]

@@ -21,6 +21,7 @@ from fusefront.harness.robustness import controls, slot_weights
 from fusefront.harness.robustness import explain as module
 from fusefront.harness.robustness.controls import ControlScores
 from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain, in_words
+from fusefront.harness.robustness.slot_weights import WeightedRows
 from fusefront.harness.statistics import drawn_shares
 from fusefront.harness.statistics.rows import RowTable
 
@@ -152,10 +153,23 @@ def test_a_modality_that_contributes_nothing_is_said(planted: Any) -> None:
     assert text.startswith("mine: text adds 0.")
     ends: Any = {"value": 0.001, "low": -0.002, "high": 0.004}
     row: Any = {"strategy": "s", "slice": "", "value": "", "modality": "image", "auc": ends}
-    open_, harm, unknown, near = (
-        in_words([{**row, "auc": {**ends, **change}}])[0]
-        for change in ({}, {"value": -0.003, "high": -0.001}, {"low": None}, {"value": 0.0})
+    changes: list[dict[str, Any]] = [
+        {},
+        {"value": -0.003, "high": -0.001},
+        {"low": None},
+        {"value": 0.0},
+        {"low": 0.0},
+        {"value": -0.001, "high": 0.0},
+        {"high": None},
+        {"low": 0.0005},
+    ]
+    open_, harm, unknown, near, above, below, endless, gain = (
+        in_words([{**row, "auc": {**ends, **change}}])[0] for change in changes
     )
+    assert above == "s: image is not shown to contribute anything: +0.0010 AUC [+0.0000, +0.0040]."
+    assert below == "s: image is not shown to contribute anything: -0.0010 AUC [-0.0020, +0.0000]."
+    assert endless == unknown
+    assert gain == "s: image adds 0.0010 AUC [+0.0005, +0.0040]."
     assert near == "s: image is not shown to contribute anything: +0.0000 AUC [-0.0020, +0.0040]."
     assert open_ == "s: image is not shown to contribute anything: +0.0010 AUC [-0.0020, +0.0040]."
     assert harm == "s: image costs 0.0030 AUC [-0.0020, -0.0010]."
@@ -180,6 +194,35 @@ def test_what_is_written_names_the_runs_and_test_was_opened(planted: Any) -> Non
     assert record["runs"] == {"mine": ["run1", "run2", "run5"]}
     assert record["kind"].startswith("masked")
     assert planted.looks == ["explain"]
+
+
+def test_operators_that_weigh_slots_are_summed_up_and_runs_are_said(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = np.full((ROWS, 2), 0.5, np.float32)
+    half[:, 1] = 0.25
+    weighted = WeightedRows("gate (x)", ("text", "image"), half, np.ones((ROWS, 2), bool))
+    monkeypatch.setattr(slot_weights, "row_weights", lambda model, store: [weighted])
+    messages: list[str] = []
+    explain(planted, ExplainOptions(), messages.append)
+    record = json.loads((planted.path / FILE).read_text())
+    assert [(row["slice"], row["value"], row["slot"]) for row in record["weights"]] == [
+        (name, value, slot)
+        for name, value in (("", ""), ("users", "old"), ("users", "new"))
+        for slot in ("text", "image")
+    ]
+    assert record["sentences"][-1] == ("mine: gate (x) weighs text 0.500, image 0.250 on average.")
+    assert messages == [f"mine, seed {seed}: 8 subsets of 3" for seed in SEEDS]
+
+
+def test_a_share_as_small_as_rounding_is_nothing_and_no_other(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = explain(planted, ExplainOptions(), lambda text: None)[0]["auc"]["value"]
+    monkeypatch.setattr(module, "ROUNDING", first)
+    assert explain(planted, ExplainOptions(), lambda text: None)[0]["auc"]["value"] == first
+    monkeypatch.setattr(module, "ROUNDING", np.nextafter(first, 1))
+    assert explain(planted, ExplainOptions(), lambda text: None)[0]["auc"]["value"] == 0
 
 
 def test_a_subset_is_scored_with_the_vectors_of_its_modalities_alone(
@@ -238,8 +281,17 @@ def test_beyond_five_modalities_orders_are_drawn_and_their_error_is_in_the_inter
     for row, truth in zip(rows[:4], expected, strict=False):
         assert row["auc"]["low"] < truth < row["auc"]["high"]
 
-    monkeypatch.setattr(drawn_shares, "drawing_errors", lambda each: np.zeros(each.shape[1]))
+    draws: list[NDArray[np.float64]] = []
+
+    def no_errors(each: NDArray[np.float64]) -> NDArray[np.float64]:
+        draws.append(each)
+        return np.zeros(each.shape[1])
+
+    monkeypatch.setattr(drawn_shares, "drawing_errors", no_errors)
     without = explain(planted, ExplainOptions(), lambda _: None)
+    np.testing.assert_allclose(draws[0].mean(axis=0)[:-1], values[:-1], atol=1e-12)
+    moves = [True] * 4 + [False] * 3  # nothing reads the last two, and the whole is exact
+    assert (np.ptp(draws[0], axis=0) > 1e-12).tolist() == moves
     for row, other in zip(rows[:3], without, strict=False):
         wide, narrow = (each["single"]["high"] - each["single"]["value"] for each in (row, other))
         assert wide > narrow  # by the error of the drawing

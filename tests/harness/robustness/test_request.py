@@ -16,6 +16,7 @@ from fusefront.harness.robustness.request import (
     HISTORY,
     IDS,
     NUMBERS,
+    _compact,
     contributions,
     groups_of,
 )
@@ -116,11 +117,31 @@ def test_ids_are_masked_and_put_back(parts: Parts, feed: Feed) -> None:
     assert groups_of(without, SCHEMA, none) == ("text", "image", "audio")
 
 
+def test_a_history_that_a_model_does_not_read_is_no_group(parts: Parts, feed: Feed) -> None:
+    assert feed["history"].shape[1]
+    model = parts.baselines["counts"].build(SCHEMA, make_scene().items, {}, parts, 0)
+    assert groups_of(model, SCHEMA, feed) == ("text", "image", "audio", NUMBERS, FIELDS)
+    numbers = {k: v for k, v in feed.items() if not k.endswith("_ids")}
+    assert groups_of(model, SCHEMA, numbers) == ("text", "image", "audio", NUMBERS)
+    fields = {k: v for k, v in feed.items() if not k.endswith("_numbers")}
+    assert groups_of(model, SCHEMA, fields) == ("text", "image", "audio", FIELDS)
+
+
+def test_items_are_encoded_once_each_after_the_padding() -> None:
+    feed: Any = {"history": np.array([[7, 3], [9, 7]]), "candidates": np.array([[4], [9]])}
+    items, compact = _compact({**feed, "history_mask": "as it is"})
+    assert items.tolist() == [0, 3, 4, 7, 9]
+    assert compact["history"].tolist() == [[3, 1], [4, 3]]
+    assert compact["candidates"].tolist() == [[2], [4]]
+    assert compact["history_mask"] == "as it is"
+
+
 def test_up_to_ten_groups_are_added_in_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of eleven some orders are drawn; a planted sum is shared as it was added, exactly."""
     worth = np.arange(1.0, 12.0)
     feed: Any = {"candidates": np.zeros((1, 1), np.int64), "history": np.zeros((1, 0), np.int64)}
     passes: list[int] = []
+    encoded: list[int] = []
 
     def eager_logits(model: Any, codes: Any, present: set[str]) -> Any:
         passes[-1] += 1
@@ -128,7 +149,7 @@ def test_up_to_ten_groups_are_added_in_all_orders(monkeypatch: pytest.MonkeyPatc
 
     for name, value in {
         "eager_logits": eager_logits,
-        "_codes": lambda *_: None,
+        "_codes": lambda *_: encoded.append(1),
         "_masked": lambda feed, present: present,
     }.items():
         monkeypatch.setattr(f"fusefront.harness.robustness.request.{name}", value)
@@ -144,4 +165,5 @@ def test_up_to_ten_groups_are_added_in_all_orders(monkeypatch: pytest.MonkeyPatc
         assert result.base.tolist() == [0.5]
         assert result.logit == pytest.approx([0.5 + worth[:count].sum()])
     assert passes[0] == 2**10
+    assert len(encoded) == 2  # once for each: no group is a modality or the ids
     assert passes[1] < 2**9

@@ -130,6 +130,26 @@ def test_cold_items_are_scored_as_if_train_had_never_shown_them(
     np.testing.assert_array_equal(again, whole)  # the model has its ids back
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_cold_items_and_users_are_drawn_one_by_one(world: PreparedDataset, seed: int) -> None:
+    """A uniform draw below the share; a share that is a draw itself takes that one not."""
+    draw = np.random.default_rng([seed, 4]).random(world.manifest.schema_.items + 1)
+    split = world.split("test")
+    users, place = np.unique(np.asarray(split.group), return_inverse=True)
+    of_user = np.random.default_rng([seed, 5]).random(len(users))
+    rows = np.diff(np.asarray(split.row_start))
+    for share in (0.3, draw[7]):
+        assert cold_items(world, float(share), seed).tolist() == [bool(v < share) for v in draw]
+    for share in (0.3, of_user[1]):
+        expected = [
+            bool(of_user[u] < share) for u, n in zip(place, rows, strict=True) for _ in range(n)
+        ]
+        assert cold_users(world, float(share), seed).tolist() == expected
+    if not seed:
+        assert torch.equal(cold_items(world, 0.3), cold_items(world, 0.3, 0))
+        np.testing.assert_array_equal(cold_users(world, 0.3), cold_users(world, 0.3, 0))
+
+
 def test_cold_users_have_no_history_and_the_others_keep_theirs(
     study: StudyFolder, world: PreparedDataset, tmp_path: Path
 ) -> None:

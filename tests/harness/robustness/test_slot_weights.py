@@ -19,6 +19,7 @@ from fusefront.harness.robustness.parts_of_rows import parts_of_rows
 from fusefront.harness.robustness.slot_weights import (
     WeightedRows,
     WeightSums,
+    recorded_weights,
     row_weights,
     slot_labels,
     weighing,
@@ -143,8 +144,31 @@ def test_operators_without_weights_are_none(ragged: PreparedDataset, parts: Part
     assert not weighing(torch.nn.Linear(2, 2))
     assert slot_labels(torch.nn.Linear(2, 2), 2) == ("slot 1", "slot 2")
     model = model_of(ragged, parts, operator={"name": "lmf"}, placement="item")
-    assert slot_labels(model, 8)[:5] == ("id 1", "text 1", "image 1", "side 1", "id 2")
-    assert slot_labels(model, 5)[0] == "slot 1"
+    once = ("id", "text", "image", "side")
+    assert slot_labels(model, 4) == once
+    assert slot_labels(model, 8) == (*(f"{n} 1" for n in once), *(f"{n} 2" for n in once))
+    assert slot_labels(model, 5) == tuple(f"slot {n}" for n in (1, 2, 3, 4, 5))
+
+
+def test_a_model_that_weighs_nothing_is_not_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(module, "encode_table")
+    monkeypatch.delattr(module, "predict")
+    store: Any = SimpleNamespace(manifest=SimpleNamespace(schema_=SimpleNamespace(items=3)))
+    model: Any = torch.nn.Linear(2, 2)
+    assert row_weights(model, store) == []
+
+
+def test_calls_of_any_shape_are_recorded_row_by_row_and_no_longer() -> None:
+    model = torch.nn.ModuleDict({"gate": Thirds(3, 5)})
+    present = torch.rand(2, 4, 3) < 0.6
+    with recorded_weights(model) as calls:
+        model["gate"](torch.randn(2, 4, 3, 5), present)
+        model["gate"](torch.randn(7, 3, 5), torch.ones(7, 3, dtype=torch.bool))
+    model["gate"](torch.randn(1, 3, 5), torch.ones(1, 3, dtype=torch.bool))
+    (weight, there), (flat, _) = calls["gate"]
+    np.testing.assert_array_equal(there, present.numpy().reshape(8, 3))
+    np.testing.assert_allclose(weight, known(there.numpy()), atol=1e-6)
+    assert flat.shape == (7, 3)
 
 
 REQUESTS, WIDTH = 60, 4

@@ -64,6 +64,51 @@ def test_a_file_that_cannot_be_read_is_refused(
         second_vectors(ragged, "text", path)
 
 
+def test_one_number_of_a_vector_may_be_zero_but_not_all_of_them(
+    ragged: PreparedDataset, tmp_path: Path
+) -> None:
+    path, rows = tmp_path / "b.npy", 2 * np.array(ragged.vectors("text"), np.float32)[1:]
+    rows[:, 3] = 0
+    np.save(path, rows)
+    np.testing.assert_array_equal(second_vectors(ragged, "text", path)[1:], rows)
+    first = int(np.flatnonzero(np.asarray(ragged.items.present)[1:, 0])[1])
+    rows[first] = 0
+    np.save(path, rows)
+    key = ragged.item_keys().sort("row")["key"][first]
+    with pytest.raises(DataContractError, match=f"lacks 1 of the .*, {key} the first"):
+        second_vectors(ragged, "text", path)
+
+
+def test_the_first_item_with_a_number_that_is_not_finite_is_named(
+    ragged: PreparedDataset, tmp_path: Path
+) -> None:
+    path, rows = tmp_path / "b.npy", 2 * np.array(ragged.vectors("text"), np.float32)[1:]
+    rows[11, 2], rows[20, 0] = np.nan, np.inf
+    np.save(path, rows)
+    key = ragged.item_keys().sort("row")["key"][11]
+    with pytest.raises(DataContractError, match=f"item {key} has a number that is not finite"):
+        second_vectors(ragged, "text", path)
+
+
+@pytest.mark.parametrize("lists", [0, 2])
+def test_a_file_of_many_columns_shows_the_first_200_characters_of_them(
+    ragged: PreparedDataset, tmp_path: Path, lists: int
+) -> None:
+    path = tmp_path / "wide.parquet"
+    vectors = {f"vector{n}": [[0.5]] for n in range(lists)}
+    numbers = {f"a_long_name_{n:02}": [n] for n in range(20 - 19 * (lists == 2))}
+    pl.DataFrame({**numbers, **vectors}).write_parquet(path)
+    names = [f"a_long_name_{n:02} (int64)" for n in range(len(numbers))]
+    shown = ", ".join(names)
+    with pytest.raises(DataContractError) as error:
+        second_vectors(ragged, "text", path)
+    sentence = str(error.value)
+    if lists == 0:
+        assert f"columns {shown[:200]}; expected" in sentence
+    else:
+        assert f"columns {shown}, vector0 (" in sentence
+
+
 def test_an_item_that_has_the_modality_must_be_there(
     ragged: PreparedDataset, tmp_path: Path
 ) -> None:

@@ -58,6 +58,29 @@ def test_noise_has_its_size_and_absent_vectors_stay() -> None:
     np.testing.assert_allclose(2 * half, whole, atol=1e-5)  # the same noise, larger
 
 
+@pytest.mark.parametrize(("column", "name"), [(0, "text"), (2, "audio")])
+@pytest.mark.parametrize("seed", [0, 5])
+def test_noise_and_dealing_are_those_of_their_draws(column: int, name: str, seed: int) -> None:
+    """A draw is named by the seed, 2 for noise or 3 for dealing, and the modality's column."""
+    own = store().vectors(name)
+    present = np.flatnonzero(SCENE.items.present[:, column].numpy())
+    noise = np.random.default_rng([seed, 2, column]).standard_normal((len(present), own.shape[1]))
+    expected = own.copy()
+    expected[present] += (0.7 * own[present].std(axis=0) * noise).astype(np.float32)
+    rows = changed_vectors(store(), Hidden(name, 0.7, "noise"), seed)
+    np.testing.assert_array_equal(rows, expected)
+    dealt = np.random.default_rng([seed, 3, column]).permutation(present)
+    dealt = dealt[: round(0.4 * len(present))]
+    expected = own.copy()
+    for at, item in enumerate(dealt):
+        expected[item] = own[dealt[at - 1]]
+    rows = changed_vectors(store(), Hidden(name, 0.4, "stale"), seed)
+    np.testing.assert_array_equal(rows, expected)
+    if not seed:
+        again = changed_vectors(store(), Hidden(name, 0.4, "stale"))
+        np.testing.assert_array_equal(again, expected)
+
+
 def test_a_share_of_the_items_has_vectors_of_others() -> None:
     own = store().vectors("text")
     present = np.flatnonzero(SCENE.items.present[:, TEXT].numpy())
@@ -99,6 +122,37 @@ def test_a_model_with_a_table_of_several_says_so(parts: Parts) -> None:
         other_vectors(model, store(), "audio", store().vectors("audio")),
     ):
         pass
+
+
+@pytest.mark.parametrize("baseline", ["simtier", "late_fusion"])
+def test_other_vectors_go_to_the_table_of_their_modality(parts: Parts, baseline: str) -> None:
+    """Content of a published model, and slots; each modality has its own."""
+    model = model_of(parts, baseline)
+    before = encode_table(model, SCHEMA.items)
+    places = []
+    for column, name in enumerate(SCHEMA.modalities):
+        (part,) = parts_over(model, column)
+        places.append(id(part))
+        own = part.frozen.clone()
+        rows = changed_vectors(store(), Hidden(name, 2.0, "noise"))
+        with other_vectors(model, store(), name, rows):
+            assert not torch.allclose(part.frozen, own)
+        assert torch.equal(part.frozen, own)
+    assert len(set(places)) == 3
+    after = encode_table(model, SCHEMA.items)
+    assert torch.equal(after.candidate.values, before.candidate.values)
+    if baseline == "late_fusion":  # of slots in another order
+        model = model_of(parts, modalities=["audio", "text"])
+        (audio,) = parts_over(model, 2)
+        assert audio is model.slots.modalities[0]  # type: ignore[union-attr,index]
+        assert parts_over(model, 1) == []
+
+
+def test_a_model_that_reads_a_modality_of_candidates_alone_reads_it(parts: Parts) -> None:
+    model = model_of(parts, pooler="none")
+    assert encode_table(model, SCHEMA.items).history.values.shape[1] == 0
+    assert reads(model, store(), "audio")
+    assert not reads(model_of(parts, pooler="none", modalities=["text"]), store(), "audio")
 
 
 @pytest.mark.parametrize(
