@@ -25,13 +25,14 @@ _RIVALS = {  # pairs of keys with one meaning: the key that comes later replaces
     "id_tau": "id_weight_decay",
     "id_weight_decay": "id_tau",
 }
-LATER = ("precision", "device", "modalities")  # keys that older recipes lack
+LATER = ("precision", "device", "modalities", "deterministic")  # keys that older recipes lack
 EVERYWHERE = (
     "epochs",
     "max_candidates",
     "clip",
     "precision",
     "device",
+    "deterministic",
 )  # a study's values for these hold for every recipe
 
 
@@ -89,6 +90,7 @@ class Training(StrictModel):
         "fp32"  # of matrix products in steps; auto: bf16 where it is faster, else a GPU's TF32
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
+    deterministic: bool = False  # only algorithms that give the same bits each time
     modalities: dict[str, ModalityShares] = Field(default={})  # by name; others as all else
 
     @model_serializer(mode="wrap")
@@ -194,6 +196,8 @@ def in_words(training: Training) -> str:
     if training.precision != "fp32":
         words = {"tf32": "in TF32", "bf16": "in bf16", "auto": "in bf16 where it pays"}
         phrases.append(words[training.precision])
+    if training.deterministic:
+        phrases.append("deterministic algorithms")
     return ", ".join(phrases)
 
 

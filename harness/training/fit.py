@@ -3,6 +3,7 @@ metrics.jsonl an epoch."""
 
 import json
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -54,16 +55,17 @@ def fit(
             num_sanity_val_steps=0,
             callbacks=[epochs],
         )
-        if module.model.solved:
-            _solve(module, data)
-            trainer.validate(module, datamodule=data, verbose=False)
-        else:
-            if not module.epochs:  # a training that goes on has it in its weights
-                module.model.to(data.device).first_stage(
-                    lambda: data.passes(data.train, data.batch_rows)
-                )
-            with products(module.tf32):
-                trainer.fit(module, datamodule=data)
+        with deterministic(recipe.deterministic):
+            if module.model.solved:
+                _solve(module, data)
+                trainer.validate(module, datamodule=data, verbose=False)
+            else:
+                if not module.epochs:  # a training that goes on has it in its weights
+                    module.model.to(data.device).first_stage(
+                        lambda: data.passes(data.train, data.batch_rows)
+                    )
+                with products(module.tf32):
+                    trainer.fit(module, datamodule=data)
     module.to("cpu")
 
 
@@ -95,6 +97,28 @@ def products(tf32: bool) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def deterministic(enabled: bool) -> Iterator[None]:
+    """If `enabled`, use only algorithms that give the same bits each time, while it is open.
+
+    On a GPU an operator that has none is used as it is, and PyTorch's warning names it.
+    """
+    if not enabled:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the GPU's first product
+    before = torch.are_deterministic_algorithms_enabled()
+    mode = torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=mode)
+        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
 
 
 def _solve(module: ClickModule, data: RequestData) -> None:

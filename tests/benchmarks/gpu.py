@@ -24,10 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from generated_batches import ITEMS
 from gpu_log import log_of, planted
 from plain_din import PlainDin
 from torchmetrics.functional.classification import binary_auroc
-from training_speed import ITEMS, padded
+from training_speed import padded
 
 from fusefront.baselines.contract import Baseline, ItemTable, RequestBatch, Schema
 from fusefront.datasets.store import PreparedDataset

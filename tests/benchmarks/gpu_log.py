@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from training_speed import EXPONENT, HISTORY
+from generated_batches import EXPONENT, HISTORY
 
 from fusefront.baselines.contract import Field, ItemTable, Schema
 from fusefront.datasets.store import PreparedDataset

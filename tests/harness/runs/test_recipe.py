@@ -82,12 +82,12 @@ def test_patience_is_from_one_epoch_to_a_thousand():
 def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
     """A recorded recipe of before dumps to itself; another precision is another recipe."""
     plain = Training().model_dump(mode="json")
-    assert not {"precision", "device", "modalities"} & plain.keys()
+    assert not {"precision", "device", "modalities", "deterministic"} & plain.keys()
     assert Training(precision="fp32", device="auto").model_dump(mode="json") == plain
-    assert len(plain) == len(Training.model_fields) - 3
+    assert len(plain) == len(Training.model_fields) - 4
     assert Training.model_validate(plain) == Training()
     shares = {"text": {"rate": 0.5, "decay": 1.0}}
-    words = {"precision": "bf16", "device": "cpu", "modalities": shares}
+    words = {"precision": "bf16", "device": "cpu", "deterministic": True, "modalities": shares}
     changed = Training.model_validate(words).model_dump(mode="json")
     assert changed == {**plain, **words}
     assert Training.model_validate(changed).precision == "bf16"
@@ -99,6 +99,11 @@ def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
 )
 def test_another_precision_stands_in_the_recipes_words(precision, words):
     assert in_words(Training(precision=precision)) == f"{in_words(Training())}, {words}"
+
+
+def test_deterministic_algorithms_stand_in_the_recipes_words():
+    words = in_words(Training(deterministic=True))
+    assert words == f"{in_words(Training())}, deterministic algorithms"
 
 
 def test_a_modalitys_shares_stand_in_the_recipes_words():
