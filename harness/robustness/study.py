@@ -132,7 +132,7 @@ class HiddenScores:
         known = replace(self.changes, s2=np.nan_to_num(self.changes.s2))  # of one seed rows alone
         area = contrasts(known, weights)
         value, low, high = (float(ends.item()) for ends in (area.value, area.low, area.high))
-        still = not area.se.any()  # no score moved
+        still = float(area.se.item()) == 0  # no score moved
         return ends_of(value, value, value) if still else ends_of(value, low, high)
 
     def _gain(self, name: str, hidden: Hidden) -> Ends:

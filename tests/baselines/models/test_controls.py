@@ -355,6 +355,8 @@ def test_moments_are_those_of_all_rows_and_what_rounding_leaves_is_constant():
     assert (deviation == 0).nonzero().flatten().tolist() == constant
     others = [column for column in range(10) if column not in constant]
     np.testing.assert_allclose(deviation.numpy()[others], x.std(0)[others], rtol=1e-6)
+    pair = torch.tensor([[1e-9], [-1e-9]], dtype=torch.float64)  # as far from 0 as rounding may be
+    assert moments(iter([(pair, pair)]), 1)[1].tolist() == [0.0]
 
 
 @pytest.mark.parametrize(("size", "small"), [(2, True), (65, True), (66, False)])
