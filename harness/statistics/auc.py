@@ -77,11 +77,9 @@ def auc_influence(groups: TieGroups) -> RowInfluence:
 def spread(groups: TieGroups, of_positive: Floats, of_negative: Floats) -> Floats:
     """Values a tie group of positives and of negatives, [G] each -> values of the rows [N], in row
     order."""
-    if len(groups.size) < len(groups.order):
-        of_positive = np.repeat(of_positive, groups.size)
-        of_negative = np.repeat(of_negative, groups.size)
+    each = (np.repeat(of_group, groups.size) for of_group in (of_positive, of_negative))
     rows = np.empty(len(groups.order))
-    rows[groups.order] = np.where(groups.label, of_positive, of_negative)
+    rows[groups.order] = np.where(groups.label, *each)
     return rows
 
 

@@ -81,10 +81,10 @@ def gain_draws(
         [-0.5 * np.linalg.slogdet(t)[1] - 0.5 * d @ np.linalg.solve(t, d) for t in totals]
     )
     weight = np.exp(logs - logs.max())
-    which = rng.choice(STEPS, draws, p=weight / weight.sum())
-    which[: draws // 2] = -1
-    for k in np.unique(which[which >= 0]):
-        part = np.flatnonzero(which == k)
+    half = draws // 2
+    which = rng.choice(STEPS, draws, p=weight / weight.sum())[half:]
+    for k in np.unique(which):
+        part = half + np.flatnonzero(which == k)
         truth = rng.standard_normal((len(part), len(d) + 1)) * value[k]
         before = truth[:, 1:] - truth[:, :1]
         # a prior draw, corrected by how far its simulated measurement lies from the real one
@@ -118,7 +118,6 @@ class _AtSpread(NamedTuple):
 
     precision: Floats  # [k, k] of the measured gains around mu
     mean: float  # of mu
-    sd: float
     log_weight: float
 
     @classmethod
@@ -130,7 +129,7 @@ class _AtSpread(NamedTuple):
         apart = d - mean
         log_weight = -0.5 * float(np.linalg.slogdet(total)[1]) - 0.5 * np.log(information)
         log_weight -= 0.5 * float(apart @ precision @ apart)
-        return cls(precision, mean, float(information**-0.5), float(log_weight))
+        return cls(precision, mean, float(log_weight))
 
 
 class _Taus(NamedTuple):

@@ -54,7 +54,7 @@ def fieller(
     if square > 0:
         root = float(np.sqrt(max(under, 0.0)))
         return RatioInterval(a / b, (middle - root) / square, (middle + root) / square, "bounded")
-    if square == 0 or under < 0:
+    if square == 0 or under <= 0:
         return RatioInterval(float("nan"), -np.inf, np.inf, "everything")
     root = float(np.sqrt(under))
     ends = sorted(((middle - root) / square, (middle + root) / square))

@@ -135,9 +135,9 @@ def fit_temperature(logits: Scores, label: Labels) -> float:
     no probability is so near to 0 or 1 that the loss seems flat.
     """
     z, y = logits.astype(np.float64), label.astype(np.float64)
-    largest = float(np.abs(z).max(initial=0.0))
-    if largest == 0:
+    if not z.any():
         return 1.0
+    largest = float(np.abs(z).max())
     z, inverse = z / largest, 1.0
     for _ in range(100):
         p = special.expit(inverse * z)

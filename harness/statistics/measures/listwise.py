@@ -32,7 +32,7 @@ class TopPlaces:
     def ndcg(self, k: int) -> UnitInfluence:
         """Mean over the requests with both classes of the gain in the first k places over the best
         possible gain."""
-        longest = int(self.requests.size.max(initial=0))
+        longest = int(self.requests.size.max())
         discount = np.zeros(longest + 1)
         places = min(k, longest)
         discount[1 : places + 1] = 1 / np.log2(np.arange(places) + 2)

@@ -91,7 +91,7 @@ def deviations(
     size = np.bincount(axis.code, minlength=axis.size)
     start = np.cumsum(size) - size
     nested = _nested(rows.group, axis)
-    groups = int(rows.group.max(initial=-1)) + 1
+    groups = int(rows.group.max()) + 1
     drawn_values = np.full(DRAWS, np.nan)
     if np.isfinite(value):
         for draw in range(DRAWS):
@@ -113,7 +113,7 @@ def deviations(
 
 def _nested(group: Codes, axis: Axis) -> bool:
     """Whether every group lies in a single cluster."""
-    first = np.zeros(int(group.max(initial=-1)) + 1, axis.code.dtype)
+    first = np.zeros(int(group.max()) + 1, axis.code.dtype)
     first[group] = axis.code
     return bool((first[group] == axis.code).all())
 

@@ -1,5 +1,7 @@
 """Simultaneous intervals of contrasts: closed forms, the pair's own interval, and simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -62,6 +64,21 @@ def test_one_seed_or_few_clusters_give_no_interval() -> None:
     assert few.value[0] == pytest.approx(-0.02)
     with pytest.raises(ValueError, match=r"weights: got \(1, 2\), expected \[C, 4\]"):
         contrasts(alone, np.ones((1, 2)))
+
+
+def test_a_contrast_without_an_interval_leaves_the_others_theirs() -> None:
+    """A strategy of one seed, and a contrast of nothing."""
+    planted_model = planted(1e-6, 1e-6)
+    model = replace(
+        planted_model,
+        n=np.array([3, 3, 3, 1]),
+        s2=np.append(planted_model.s2[:3], np.nan),
+    )
+    weights = np.array([[1.0, -1, 0, 0], [1.0, 0, 0, -1], [0.0, 0, 0, 0]])
+    result, alone = contrasts(model, weights), contrasts(model, weights[:1])
+    assert (result.low[0], result.high[0], result.p[0]) == (alone.low[0], alone.high[0], alone.p[0])
+    assert np.isfinite(result.low[0])
+    assert np.isnan([result.low[1:], result.high[1:], result.p[1:]]).all()
 
 
 def test_all_intervals_hold_at_once_in_simulated_studies() -> None:

@@ -72,16 +72,17 @@ def test_all_values_are_held_at_once_and_each_by_its_own(players: int, pairs: in
     assert own_error < 0.95 * games  # what each value's own error alone would hold
 
 
-def test_each_end_is_by_welch_and_satterthwaite_of_the_wider_error() -> None:
-    each = np.array([[0.01, 0.03, 0.06], [0.02, 0.02, 0.06], [0.04, 0.0, 0.06]])
+@pytest.mark.parametrize("many", [2, 3])
+def test_each_end_is_by_welch_and_satterthwaite_of_the_wider_error(many: int) -> None:
+    each = np.array([[0.01, 0.03, 0.06], [0.02, 0.02, 0.06], [0.04, 0.0, 0.06]])[-many:]
     result = of_rows(each, 0.004, 30.0)
     for error, critical in ((0.05, 0.0), (0.01, 4.0)):
         actual = half_widths(result, each, error, critical)
-        own = [np.std(each[:, c], ddof=1) / math.sqrt(3) for c in range(2)]
+        own = [np.std(each[:, c], ddof=1) / math.sqrt(many) for c in range(2)]
         shared = math.sqrt((own[0] ** 2 + own[1] ** 2) / 2)
         for c in range(2):
             halves = []
-            for drawn, freedom in ((own[c], 2), (shared, 2 * 1 / 2)):
+            for drawn, freedom in ((own[c], many - 1), (shared, (many - 1) * 1 / 2)):
                 total = math.hypot(0.004, drawn)
                 df = total**4 / (0.004**4 / 30 + drawn**4 / freedom)
                 halves.append(max(stats.t.ppf(1 - error / 2, df), critical) * total)

@@ -113,6 +113,19 @@ def test_what_is_common_to_all_changes_no_gain() -> None:
     assert first == pytest.approx(second, abs=1e-9)
 
 
+def test_gains_and_errors_have_no_unit() -> None:
+    """A thousandth of all is a thousandth of what is expected and drawn."""
+    spread = covariance_of_gains(VARIANCE, 0, [1, 2, 3])
+    small = covariance_of_gains(1e-6 * VARIANCE, 0, [1, 2, 3])
+    expected = expected_gains(GAINS, spread, ALIKE)
+    assert expected_gains(1e-3 * GAINS, small, ALIKE) == pytest.approx(1e-3 * expected, rel=1e-6)
+    draws, fewer = (
+        gain_draws(gains, each, ALIKE, np.random.default_rng(0), 200)
+        for gains, each in ((GAINS, spread), (1e-3 * GAINS, small))
+    )
+    np.testing.assert_allclose(fewer, 1e-3 * draws, rtol=1e-6, atol=1e-9)
+
+
 def test_equal_gains_without_errors_are_themselves() -> None:
     nothing = covariance_of_gains(np.zeros((3, 3)), 0, [1, 2])
     equal = np.array([0.01, 0.01])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fusefront.harness.statistics import student
 from fusefront.harness.statistics.ratio import fieller
 
 
@@ -39,6 +40,10 @@ def test_a_denominator_that_may_be_zero_gives_no_quotient() -> None:
     nothing = fieller(0.1, 0.1, 1.0, 1.0)
     assert (nothing.shape, nothing.low, nothing.high) == ("everything", -np.inf, np.inf)
     assert fieller(1.0, 0.0, 0.0, 0.0).shape == "everything"
+    assert fieller(0.0, 0.0, 0.0, 1.0).shape == "everything"  # 0 over what may be 0
+    t2 = float(student.quantile(np.inf, 0.975)) ** 2  # a denominator just at the critical value
+    b = next(b for b in np.arange(1.0, 99.0) if t2 * (b * b / t2) == b * b)
+    assert fieller(5.0, b, 0.01, b * b / t2).shape == "everything"
 
 
 @pytest.mark.parametrize(("b", "df"), [(3.0, 6), (1.0, 6), (0.3, 30), (0.0, 6)])

@@ -93,3 +93,15 @@ def test_the_drawing_error_is_that_of_other_drawings() -> None:
 def test_nobody_and_too_few_orders_are_refused(players: int, pairs: int) -> None:
     with pytest.raises(ValueError, match=r"expected 1 and 2 at least"):
         coalitions(players, pairs=pairs)
+
+
+def test_drawn_orders_are_the_same_in_every_run() -> None:
+    """The first of 16 pairs is numpy's first permutation with seed 0, and its reverse."""
+    subsets = coalitions(7)
+    assert subsets.by_draw.shape[0] == 16
+    order = np.random.default_rng(0).permutation(7)
+    passed = [set(way[:k].tolist()) for way in (order, order[::-1]) for k in range(8)]
+    first = subsets.members[subsets.by_draw[0].any(1)]
+    assert {frozenset(np.flatnonzero(row).tolist()) for row in first} == {
+        frozenset(each) for each in passed
+    }

@@ -91,7 +91,8 @@ def test_a_family_has_every_draw_of_the_null() -> None:
 
 def test_the_least_critical_value_is_the_normals_in_two_digits() -> None:
     for level, least in ((0.95, 1.96), (0.975, 2.24), (0.99, 2.58)):
-        assert largest_t._critical(np.full(10, 1.5), level) == least
+        for largest in (1.5, 0.5):
+            assert largest_t._critical(np.full(10, largest), level) == least
 
 
 @pytest.mark.parametrize(
