@@ -126,11 +126,6 @@ class Units:
     size: NDArray[np.int64]  # [U] rows
     first: NDArray[np.intp]  # [U] one row of each unit
 
-    @property
-    def informative(self) -> int:
-        """Number of units with both classes."""
-        return int(self.both.sum())
-
 
 def units(values: NDArray[np.integer], label: Labels) -> Units:
     """Sort rows into units by `values` [n]; within a unit rows keep their order."""

@@ -91,10 +91,9 @@ def _p(judge: _Judge, family: Family | None, name: str) -> float:
     model, base = judge.model, judge.options.baseline
     if model is None or family is None or name not in model.names:
         return float("nan")
-    i, j = model.index(name), model.index(base)
-    if i == j or judge.panel.identical(name, base) or min(model.n[i], model.n[j]) < 2:
+    pair = model.pair(model.index(name), model.index(base))
+    if judge.panel.identical(name, base) or np.isnan(pair.p):
         return float("nan")
-    pair = model.pair(i, j)
     return max(family.exceeded(pair.difference / pair.se), pair.p)
 
 

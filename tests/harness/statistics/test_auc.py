@@ -119,8 +119,11 @@ def test_influence_is_the_derivative_in_a_rows_weight():
 
 def test_one_class_has_no_auc():
     scores = np.float32([1, 2])
-    assert np.isnan(exact_auc(scores, np.ones(2, np.uint8)))
-    assert np.isnan(auc_influence(tie_groups(scores, np.zeros(2, np.uint8))).value)
+    for label in (np.ones(2, np.uint8), np.zeros(2, np.uint8)):
+        assert np.isnan(exact_auc(scores, label))
+        influence = auc_influence(tie_groups(scores, label))
+        assert np.isnan(influence.value)
+        assert influence.rows.tolist() == [0.0, 0.0]
 
 
 def test_all_ties_are_a_half():

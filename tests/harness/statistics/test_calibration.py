@@ -115,3 +115,5 @@ def test_scores_against_the_labels_have_no_temperature():
     logits = np.float32([1, -1] * 50)
     assert fit_temperature(logits, (logits < 0).astype(np.uint8)) == 1.0
     assert fit_temperature(np.zeros(100, np.float32), (logits < 0).astype(np.uint8)) == 1.0
+    sure = (logits > 0).astype(np.uint8)  # the loss falls without end
+    assert fit_temperature(logits, sure) == 1.0

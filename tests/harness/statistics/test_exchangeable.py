@@ -102,6 +102,9 @@ def test_one_rival_and_those_not_alike_are_as_measured() -> None:
     draws = gain_draws(GAINS, spread, apart, np.random.default_rng(0), 20_000)
     assert draws[:, 1].mean() == pytest.approx(1.0, abs=0.04)
     assert draws[:, 1].std() == pytest.approx(VARIANCE[0, 2] ** 0.5, rel=0.02)
+    for half in (draws[:10_000], draws[10_000:]):  # what the reference has wrong is in all gains
+        assert (np.cov(half.T)[1, [0, 2]] > 0.1 * spread.of_gains[1, [0, 2]]).all()
+    assert (spread.of_gains[1, [0, 2]] > 0).all()
 
 
 def test_what_is_common_to_all_changes_no_gain() -> None:

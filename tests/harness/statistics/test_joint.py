@@ -253,3 +253,5 @@ def test_shared_seed_effects_are_found_and_absent_ones_are_not_invented():
     correlations = [pooled_correlation(rng.normal(size=(5, 3))) for _ in range(300)]
     assert np.mean(correlations) < 0.03
     assert pooled_correlation(np.zeros((3, 3))) == 0.0
+    for few in (shared[:1], shared[:, :1], np.where(np.arange(8)[:, None] < 1, np.nan, shared)):
+        assert pooled_correlation(few) == 0.0

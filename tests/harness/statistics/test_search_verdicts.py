@@ -1,6 +1,8 @@
 """Verdicts on ways of fusing beside those on the configurations trained."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,10 +10,16 @@ from scipy import special, stats
 
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.judging import searches
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import MemorySource
-from fusefront.harness.statistics.search_noise import doubling_gain, search_variance
+from fusefront.harness.statistics.search_noise import (
+    SearchNoise,
+    doubling_gain,
+    search_variance,
+)
 
 ROWS = 4000
 QUALITY = {"base": 0.6, "good": 1.0, "given": 0.8, "control": 0.3}
@@ -191,3 +199,31 @@ def test_a_search_that_would_gain_the_margin_or_less_has_converged(source):
             f"good: search not converged; doubling the trials would bring about another {gain:.4f}."
         )
         assert (line in lines) == open_ended
+
+
+def test_few_users_leave_neither_p_nor_verdict(source):
+    few = source.table._replace(group=np.arange(ROWS) % 5)
+    scores = {name: source.scores[name] for name in ("base", "good")}
+    search = judged(MemorySource(few, scores), dict.fromkeys(scores, STEADY)).search
+    base, good = search.rows
+    reason = "no interval: only 5 clusters hold one of the classes, 10 are needed"
+    assert (base.verdict, good.verdict, good.reason) == ("baseline", "no verdict", reason)
+    assert (good.difference.note, search.best_set) == (reason, ())
+    assert np.isnan([base.p_adjusted, good.p_adjusted, good.difference.low, good.share]).all()
+
+
+def test_a_difference_that_nothing_moves_has_neither_p_nor_verdict():
+    """Neither rows nor seeds nor another search."""
+    zero, K = np.zeros(2), np.zeros((2, 2))
+    model = JointModel(
+        ("base", "good"), np.array([0.7, 0.8]), zero, np.full(2, 3), K, zero, K, 400, 400
+    )
+    noise = SearchNoise({"base": 0.0, "good": 0.0}, 2.0, "trials")
+    panel = SimpleNamespace(models={"auc": model}, identical=lambda a, b: a == b)
+    judge = searches._Judge(
+        Options("base"), panel, dict.fromkeys(model.names, 6), noise, replace(model, search=zero)
+    )
+    row = searches._row(judge, searches._family(judge), "good", 0.0)
+    assert (row.verdict, row.reason) == ("no verdict", "the difference varies with nothing")
+    assert row.difference.value == pytest.approx(0.1)
+    assert np.isnan([row.p_adjusted, row.difference.low, row.share]).all()
