@@ -203,8 +203,7 @@ def _picked_on_validation(
     known = [name for name in model.names if not np.isnan(valid.get(name, np.nan))]
     if not known or options.split == "valid":
         return None
-    sign = 1 if options.higher else -1
-    name = max(known, key=lambda n: sign * valid[n])
+    name = (max if options.higher else min)(known, key=valid.__getitem__)
     pair = model.simultaneous(model.index(name), own.baseline, own.critical(name))
     return Winner(name, pair.difference, pair.low, pair.high, "picked on validation")
 
