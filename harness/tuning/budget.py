@@ -34,7 +34,7 @@ class SearchBudget(NamedTuple):
     cap_seconds: float | None
     causes: Mapping[str, int]  # cause of a recorded trial without a value -> how many
     chances: int  # trials that count as given: a value, or parameters that can have none
-    cut: bool = False  # the seconds ran out during a trial
+    cut: bool  # the seconds ran out during a trial
 
     @property
     def sentence(self) -> str:

@@ -18,6 +18,7 @@ from fusefront.harness.runs.records import Trial
 from fusefront.harness.tuning.search import Search
 
 DATABASES = (".db", ".sqlite", ".sqlite3")
+HEADS = (b"SQLite format 3", b'{"op_code"')  # how the files that Optuna writes begin
 
 
 def export_trials(searches: Sequence[Search], study: str, out: Path, target: Path) -> None:
@@ -51,8 +52,8 @@ def _check(target: Path) -> None:
     if not target.exists():
         return
     with target.open("rb") as file:
-        head = file.read(16)
-    if head and not head.startswith((b"SQLite format 3", b'{"op_code"')):
+        head = file.read(max(map(len, HEADS)))
+    if head and not head.startswith(HEADS):
         raise UsageError(f"--export {target}: exists and is no Optuna storage; give another name")
 
 
@@ -67,7 +68,6 @@ def _storage(path: Path, suffix: str) -> Iterator[BaseStorage]:
     try:
         yield storage
     finally:
-        storage.remove_session()
         storage.engine.dispose()
 
 

@@ -8,6 +8,7 @@ killed.
 import contextlib
 import hashlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,11 +49,11 @@ from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step
 from fusefront.harness.tuning.latency_model import LatencyModel, RequestCost
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
-from fusefront.harness.tuning.timings import Timings, nearest
+from fusefront.harness.tuning.timings import Timings, auc_of, nearest
 
 # how often a trial is tried again after what came to no result, by what ended it; "budget" is the
 # end of its search's seconds: only a larger cap lets it begin again
-AGAIN = {"memory": 2, "died": 2, "killed": 5, "budget": 1_000_000}
+AGAIN = {"memory": 2, "died": 2, "killed": 5, "budget": math.inf}
 DRAWS, OF_SAMPLER = 200, 20  # of a trial until the budget of MACs is kept; then at random
 SLACK_S = 0.05  # below it nothing is left of the seconds: no trial ends so soon
 
@@ -475,7 +476,7 @@ class Search:
         trial = study.ask(self.distributions)
         claim: Claim = {"params": {**self.constants, **trial.params}}
         if drawn in STATEFUL:
-            claim["system_attrs"] = dict(study.get_trials(deepcopy=False)[-1].system_attrs)
+            claim["system_attrs"] = dict(study.trials[-1].system_attrs)
         return claim
 
     def _seed(self, of: int | str) -> int:
@@ -518,23 +519,15 @@ class Search:
 
     def front(self) -> list[FrontPoint]:
         """The trials that no other trial beats on both AUC and MACs, the cheapest first."""
-        points = sorted(
-            (
-                (trial["macs"], -(trial["value"] or 0.0), trial["number"], trial)
-                for trial in self.ranked()
-                if "macs" in trial
-            ),
-            key=lambda point: point[:3],
-        )
+        counted = [trial for trial in self.ranked() if "macs" in trial]
         front: list[FrontPoint] = []
-        for macs, loss, number, trial in points:
-            if not front or -loss > front[-1]["valid_auc"]:
-                params = trial.get("params", {})
+        for trial in sorted(counted, key=lambda trial: trial["macs"]):  # of equals the best first
+            if not front or auc_of(trial) > front[-1]["valid_auc"]:
                 point: FrontPoint = {
-                    "number": number,
-                    "params": params,
-                    "valid_auc": -loss,
-                    "macs": macs,
+                    "number": trial["number"],
+                    "params": trial.get("params", {}),
+                    "valid_auc": auc_of(trial),
+                    "macs": trial["macs"],
                 }
                 if (timing := self.timings.of(trial)) and timing["p99_ms"] is not None:
                     point["p99_ms"] = timing["p99_ms"]
@@ -561,9 +554,8 @@ class Search:
         """The trials that ended well, the best validation AUC first; on ties the lowest number
         first."""
         good = [trial for trial in self.records() if trial["state"] == "ok"]
-        known = [(value, trial) for trial in good if (value := trial["value"]) is not None]
-        ranked = sorted(known, key=lambda pair: (-pair[0], pair[1]["number"]))
-        return [trial for _, trial in ranked]
+        known = [trial for trial in good if trial["value"] is not None]
+        return sorted(known, key=auc_of, reverse=True)
 
     @property
     def winner(self) -> Path:
@@ -590,7 +582,7 @@ class Search:
         if not good or (finalists and not means):
             failed = [r.get("reason", "") for r in records] + [f["reason"] for f in finalists]
             failed += [attempt["reason"] for attempt in interruptions(self.folder)]
-            if self.slo_ms is not None and len(self.in_time()) < len(self.ranked()):
+            if len(self.in_time()) < len(self.ranked()):
                 failed.append(f"p99 timed above {self.slo_ms:g} ms")
             reasons = "; ".join(sorted({*failed} - {""})) or "no trials"
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
@@ -600,7 +592,7 @@ class Search:
             "strategy": self.strategy,
             "number": best["number"],
             "params": best.get("params", {}),
-            "valid_auc": best["value"] or 0.0,
+            "valid_auc": auc_of(best),
             "trials": len(records),
             "seconds": round(self.spent, 3),
             "evidence": digest([records, list(finalists)] if finalists else records),

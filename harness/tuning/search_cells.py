@@ -106,21 +106,23 @@ class TrialSource:
 
     def begun(self, cell: Cell, pid: int | None) -> None:
         """Record the process that trains the cell."""
-        for trial in self.open.get(cell.spec.run_id, [])[:1]:
+        if (trial := self._first(cell)) is not None:
             trial.search.begun(trial.number, pid)
 
     def left(self, cell: Cell) -> float | None:
         """Seconds that the running trial of `cell` may still take; None without a limit."""
-        for trial in self.open.get(cell.spec.run_id, [])[:1]:
-            return trial.search.left(trial.number)
-        return None
+        trial = self._first(cell)
+        return None if trial is None else trial.search.left(trial.number)
 
     def until(self, cell: Cell) -> int | None:
         """The epoch after which the trial of `cell` pauses; None where it runs to its end."""
-        for trial in self.open.get(cell.spec.run_id, [])[:1]:
-            until = trial.search.until.get(trial.number)
-            return until if until != _epochs_of(cell) else None
-        return None
+        trial = self._first(cell)
+        until = None if trial is None else trial.search.until.get(trial.number)
+        return None if until == _epochs_of(cell) else until
+
+    def _first(self, cell: Cell) -> "_Open | None":
+        """The trial that is trained of those that share the run of `cell`."""
+        return next(iter(self.open.get(cell.spec.run_id, ())), None)
 
     def close(
         self,
@@ -272,8 +274,7 @@ class _Ended(NamedTuple):
 
 
 def _epochs_of(cell: Cell) -> int:
-    epochs = cell.spec.training.get("epochs", 1)
-    return epochs if isinstance(epochs, int) else 1
+    return int(str(cell.spec.training.get("epochs", 1)))
 
 
 def _aucs(path: Path) -> list[float | None]:

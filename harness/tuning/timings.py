@@ -37,6 +37,12 @@ class Timings:
         return self.folder / f"timed-{number:04d}.json"
 
 
+def auc_of(trial: Trial) -> float:
+    """The AUC on validation of a trial that ended well."""
+    assert trial["value"] is not None
+    return trial["value"]
+
+
 def nearest(trials: Sequence[Trial], cost: Callable[[Trial], float], count: int) -> list[Trial]:
     """The `count` trials nearest to the front of AUC and cost; the nearest first.
 
@@ -47,7 +53,7 @@ def nearest(trials: Sequence[Trial], cost: Callable[[Trial], float], count: int)
     different: dict[str, Trial] = {}
     for trial in trials:
         different.setdefault(trial["run_id"], trial)
-    points = [(cost(trial), trial["value"] or 0.0, trial) for trial in different.values()]
+    points = [(cost(trial), auc_of(trial), trial) for trial in different.values()]
     behind = [
         (max(value for other, value, _ in points if other <= own) - auc, trial)
         for own, auc, trial in points

@@ -6,17 +6,12 @@ import json
 import os
 from io import StringIO
 from pathlib import Path
-from typing import Any
 from unittest.mock import ANY
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from rich.console import Console
 
 from fusefront.datasets.errors import PlaceError
-from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -24,7 +19,6 @@ from fusefront.harness.runs.study import Range
 from fusefront.harness.runs.study import Tuning as Tuning_
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.budget import budgets, lacking, unequal
-from fusefront.harness.tuning.optuna_export import export_trials
 from fusefront.harness.tuning.search import SLACK_S, NoWinnerError, Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED, TrialSource
 
@@ -417,51 +411,6 @@ def test_a_tuner_with_work_under_way_waits_for_another_too(tmp_path: Path) -> No
     assert [tuner.source() for tuner in both] == [Workers.OTHERS] * 2
 
 
-@pytest.mark.parametrize("name", ["trials.db", "trials.journal"])
-def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
-    tuning = Tuning(tmp_path, "a", trials=3)
-    for auc, failure in ((0.6, ""), (0.7, ""), (None, "diverged")):
-        following = tuning.next()
-        if auc:
-            tuning.run(following, auc=auc)
-            metrics = tmp_path / "runs" / following.spec.dataset / "x" / following.spec.run_id
-            lines = [{"epoch": n, "valid_auc": auc - 0.1 / n} for n in (1, 2)]
-            (metrics / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
-        tuning.source.close(following, failure, cause="nan", seconds=3.0)
-    path = next(tmp_path.rglob("trial-0001.json"))
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "constraints": {"slo": -0.5}}))
-    target = tmp_path / "new" / "folder" / name
-    for _ in range(2):  # replaced, not added to
-        again = Tuning(tmp_path, "a", trials=3)
-        export_trials(list(again.searches.values()), "shop", tmp_path, target)
-    storage: Any = f"sqlite:///{target}"
-    if name.endswith(".journal"):
-        storage = JournalStorage(JournalFileBackend(str(target)))
-    study = optuna.load_study(study_name="shop/a", storage=storage)
-    trials = study.get_trials()
-    assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL"]
-    assert [trial.value for trial in trials] == [0.6, 0.7, None]
-    assert study.best_trial.number == 1
-    assert trials[1].params == record["params"]
-    assert trials[1].intermediate_values == pytest.approx({1: 0.6, 2: 0.65})
-    assert trials[1].constraints == {"slo": -0.5}
-    assert trials[1].user_attrs["constants"] == {}
-    assert trials[2].user_attrs["reason"] == "diverged"
-    assert (trials[2].user_attrs["cause"], trials[2].user_attrs["seconds"]) == ("nan", 3.0)
-    assert study.user_attrs["caps"] == {"trials": 3, "seconds": None}
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "runs", "tuning"]
-    assert [path.name for path in target.parent.iterdir()] == [name]
-
-
-def test_a_file_that_is_not_optunas_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "notes.db").write_text("mine")
-    for target in (tmp_path, tmp_path / "notes.db"):
-        with pytest.raises(UsageError, match=r"got a folder|give another name"):
-            export_trials([], "shop", tmp_path, target)
-    assert (tmp_path / "notes.db").read_text() == "mine"
-
-
 def test_the_table_says_what_is_spent_and_left(two: Tuning) -> None:
     for search in two.searches.values():
         search.seconds = 60.0
@@ -475,6 +424,14 @@ def test_the_table_says_what_is_spent_and_left(two: Tuning) -> None:
     assert words[1].split()[:8] == ["a", "1", "of", "4", "0", "0.7123", "20", "s"]
     assert words[1].split()[8:] == ["40", "s"]
     assert words[2].split() == ["b", "0", "of", "4", "0", "0", "s", "60", "s"]
+    a, b = two.searches.values()
+    a.seconds, b.seconds, b.levels = 19.0, None, (1, 2)
+    for number, state in ((0, "ok"), (2, "infeasible")):
+        value = 0.5 if state == "ok" else None
+        b.tell({"number": number, "state": state, "value": value})
+    b.tell({"number": 1, "state": "ok", "value": 0.25})
+    left = [list(two.source.table().columns[at].cells) for at in (1, 3, 5)]
+    assert left == [["1 of 4", "3 of 4 (2 in full)"], ["0.7123", "0.5000"], ["0 s", "1 trials"]]
 
 
 def test_a_trial_above_the_budget_of_macs_is_not_trained_however_little_it_is(
@@ -557,7 +514,7 @@ def test_records_beyond_the_cap_count_for_no_budget(tmp_path: Path) -> None:
     tuning = Tuning(tmp_path, "a", trials=3)
     for number, state in enumerate(("infeasible", "ok", "ok")):
         value = 0.5 if state == "ok" else None
-        trial: Trial = {"number": number, "state": state, "value": value, "seconds": 1.00049}
+        trial: Trial = {"number": number, "state": state, "value": value, "seconds": 1.00043}
         tuning.searches["a"].tell({**trial, "cause": "nan"} if value is None else trial)
     Search(tmp_path / "tuning" / "plain", "plain", {"lr": (1.0,)}, 3, seed=0, lag=2).tell(
         {"number": 0, "state": "ok", "value": 0.5}
@@ -577,6 +534,10 @@ def test_records_beyond_the_cap_count_for_no_budget(tmp_path: Path) -> None:
     assert two.sentence == "a 1 of 2 trials, 2 of 60 s (without a value: 1 nan)"
     assert (plain.cap, plain.finished, plain.seconds) == (1, 1, 0.0)
     assert plain.sentence == "plain 1 of 1 trials, 0 of 60 s"
+    # nor is a search counted on of which it cannot be read what it searches
+    (tmp_path / "tuning" / "a" / "search.json").write_text("{")
+    unread, _ = budgets(tmp_path, Tuning_(trials=2, seconds=60.0), ["a", "plain"])
+    assert (unread.cap, unread.trials) == (1, 1)
     # who has nothing to search is compared with nobody
     assert lacking([two, plain], {}) == []
     less = two._replace(strategy="c", chances=1, causes={})
@@ -604,3 +565,30 @@ def test_a_run_under_way_says_its_process_its_seconds_and_where_it_pauses(tmp_pa
     assert tuning.source.until(first) is None
     tuning.searches["a"].until[0] = 2
     assert tuning.source.until(first) == 2
+
+
+def test_of_a_run_that_two_strategies_share_one_trial_is_under_way(tmp_path: Path) -> None:
+    """The process is noted, and the limit holds, where the run is trained."""
+    tuning = Tuning(tmp_path, "a", "b", trials=1)
+    tuning.source.make = lambda _, params: cell("shared", params)
+    first = tuning.next()
+    assert tuning.source() == Workers.WAIT
+    tuning.source.begun(first, os.getpid())
+    assert [path.parent.name for path in tmp_path.rglob("running-*.json")] == ["a"]
+    tuning.searches["b"].trial_seconds = 5.0
+    assert tuning.source.left(first) is None
+
+
+def test_seconds_of_a_run_on_record_are_those_that_it_says(tmp_path: Path) -> None:
+    """Less than one are not rounded up, and none are none."""
+    tuning = Tuning(tmp_path, "a", trials=2)
+    for seconds in (0.25, None):
+        following = tuning.next()
+        tuning.run(following, seconds=seconds or 0.0)
+        if seconds is None:
+            path = next(tmp_path.rglob(f"{following.spec.run_id}/summary.json"))
+            record = json.loads(path.read_text())
+            del record["seconds"]
+            path.write_text(json.dumps(record))
+        tuning.source.close(following, "")
+    assert [tuning.record("a", n)["seconds"] for n in (0, 1)] == [0.25, 0.0]
