@@ -87,7 +87,7 @@ def plan(
         basis = (
             f"pilot: {name} against {baseline or pilot.names[0]}, seed variance at its upper bound"
         )
-    counts = sorted({*SEEDS, seeds} - {1})
+    counts = sorted({*SEEDS, seeds})
     lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in counts)
     alone = seeds_needed(parts, effect, level)
     now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level)

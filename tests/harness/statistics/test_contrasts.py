@@ -30,6 +30,9 @@ def test_one_contrast_of_two_strategies_is_their_pair() -> None:
     assert (result.se[0], result.df[0]) == pytest.approx((pair.se, pair.df))
     assert (result.low[0], result.high[0]) == pytest.approx((pair.low, pair.high), rel=0.02)
     assert result.p[0] == pytest.approx(pair.p, abs=0.004)
+    two = planted(1e-6, 4e-6, n=2)
+    least = contrasts(two, np.array([[1.0, -1.0, 0.0, 0.0]]))
+    assert (least.se[0], least.df[0]) == pytest.approx((two.pair(0, 1).se, two.pair(0, 1).df))
 
 
 def test_independent_contrasts_have_sidaks_critical_value() -> None:

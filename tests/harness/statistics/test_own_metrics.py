@@ -56,6 +56,13 @@ class LogLoss(QualityMetric):
         return (losses - losses.mean()) / len(losses)
 
 
+class Wordy(Brier):
+    """Says much where it breaks."""
+
+    def value(self, probability, label, group):
+        raise ValueError("x\n" + 300 * "y")
+
+
 class BestGroup(QualityMetric):
     """Not smooth, and about groups: the share of groups whose mean probability is above 0.4."""
 
@@ -243,6 +250,7 @@ def test_a_metric_without_a_value_says_so(source):
 @pytest.mark.parametrize(
     ("metric", "sentence"),
     [
+        (Wordy, r"metric 'brier' raised ValueError \(x y{198}\); mend it"),
         (Raises, r"metric 'raises' raised KeyError \('no such word'\); mend it, `fusefront check`"),
         (TwoNumbers, r"metric 'two': value gives shape \(2,\), expected one number"),
         (ShortInfluence, r"metric 'short': influence gives shape \(3,\), expected one .* \(900\)"),
