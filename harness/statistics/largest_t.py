@@ -133,8 +133,7 @@ def _largest(of: Errors, null: Null, least: float) -> Floats:
     largest = np.zeros(len(null.rows))
     for a in range(len(null.value)):
         draws = np.flatnonzero(null.value[a] - reach[a] > lowest)
-        if len(draws):
-            largest[draws] = np.maximum(largest[draws], _t2(of, a, null.take(draws)))
+        largest[draws] = np.maximum(largest[draws], _t2(of, a, null.take(draws)))
     return largest
 
 

@@ -293,6 +293,10 @@ def test_rows_without_a_mixed_request_have_no_request_metric(source):
         "undefined: no request holds both a positive and a negative"
     )
     json.dumps(comparison.to_dict(), allow_nan=False)
+    options = Options("early_fusion", metric="mrr", metrics=("mrr",))
+    judged = compare(replace(source, table=alone), options)
+    assert judged.weight is None  # there is no request to weigh
+    assert {row.verdict for row in judged.strategies} == {"baseline", "no verdict"}
 
 
 def test_two_way_clustering_changes_the_error(source):

@@ -67,6 +67,8 @@ def test_one_seed_or_few_clusters_give_no_interval() -> None:
     assert few.value[0] == pytest.approx(-0.02)
     with pytest.raises(ValueError, match=r"weights: got \(1, 2\), expected \[C, 4\]"):
         contrasts(alone, np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"weights: got \(4,\), expected \[C, 4\]"):
+        contrasts(alone, np.ones(4))
 
 
 def test_a_contrast_without_an_interval_leaves_the_others_theirs() -> None:

@@ -40,6 +40,7 @@ def test_a_denominator_that_may_be_zero_gives_no_quotient() -> None:
     nothing = fieller(0.1, 0.1, 1.0, 1.0)
     assert (nothing.shape, nothing.low, nothing.high) == ("everything", -np.inf, np.inf)
     assert fieller(1.0, 0.0, 0.0, 0.0).shape == "everything"
+    assert fieller(2.0, 4.0, 0.01, 0.04, covariance=0.02).value == 0.5  # as far as both allow
     assert fieller(0.0, 0.0, 0.0, 1.0).shape == "everything"  # 0 over what may be 0
     t2 = float(student.quantile(np.inf, 0.975)) ** 2  # a denominator just at the critical value
     b = next(b for b in np.arange(1.0, 99.0) if t2 * (b * b / t2) == b * b)

@@ -1,6 +1,8 @@
 """Numbers at their smallest and limits at their boundary: two clusters, one row, one value too
 many."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,11 +12,16 @@ from fusefront.harness.statistics import rows as tables
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.slices import _few
-from fusefront.harness.statistics.leverage import cluster_shares, effective_clusters
+from fusefront.harness.statistics.judging.variance import shares
+from fusefront.harness.statistics.leverage import (
+    cluster_shares,
+    cluster_sums,
+    effective_clusters,
+)
 from fusefront.harness.statistics.measures.calibration import _clustered_se
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.panel import PanelRequest, collect
-from fusefront.harness.statistics.rows import Axis, RowTable, cell_axis, contiguous, units
+from fusefront.harness.statistics.rows import Axis, RowTable, cell_axis, contiguous, row_axis, units
 from fusefront.harness.statistics.score_source import MemorySource
 
 
@@ -45,6 +52,24 @@ def test_two_clusters_have_twice_the_products_of_their_influences() -> None:
     assert model.interaction.tolist() == pytest.approx(
         [0.0, np.trace(products) / 2 - model.K[1, 1]]
     )
+
+
+def test_two_clusters_are_left_out_as_more_are() -> None:
+    """(m - 1) / m times what a mean loses without each of them."""
+    values, code = np.array([0.5, 2.0, 4.0]), np.array([0, 0, 1])
+    axis = row_axis(code, np.array([0, 1, 1], np.uint8))
+    sums = cluster_sums(axis, (values - values.mean()) / 3, "rows")
+    expected = [(values.mean() - values[code != c].mean()) / 2 for c in (0, 1)]
+    np.testing.assert_allclose(sums, expected)
+
+
+def test_a_difference_that_varies_with_nothing_has_no_shares() -> None:
+    zero, K = np.zeros(2), np.zeros((2, 2))
+    model = JointModel(("a", "b"), zero, zero, np.full(2, 3), K, zero, K, 400, 400)
+    assert shares(model, "a") == ()
+    (share,) = shares(replace(model, s2=np.array([0.0, 3e-6])), "a")
+    assert (share.strategy, share.rows, share.seeds, share.both) == ("b", 0.0, 1.0, 0.0)
+    assert (share.buy, np.isnan(share.tuning)) == ("more seeds", True)
 
 
 def test_one_row_or_unit_is_all_of_its_cluster_and_none_is_nothing() -> None:
