@@ -130,6 +130,16 @@ def test_codes_are_places_among_the_distinct_values(values: list[int]) -> None:
     assert (code.tolist(), size) == ([distinct.index(each) for each in values], len(distinct))
 
 
+def test_a_cluster_is_large_above_a_ten_thousandth_of_all_pairs() -> None:
+    """A positive and a negative each: 1 of 100 x 100 pairs is not, 1 of 99 x 99 is."""
+    label = np.tile([0, 1], 100).astype(np.uint8)
+    assert row_axis(np.arange(200) // 2, label).large is None
+    large = row_axis(np.arange(198) // 2, label[:198]).large
+    assert large is not None
+    assert large.cluster.tolist() == list(range(99))
+    assert row_axis(np.arange(4) // 2, label[:4] * 0).large is None  # one class
+
+
 def test_rows_of_a_unit_keep_their_order() -> None:
     of = units(np.array([5, 2, 5, 2, 2, 9]), np.array([1, 0, 0, 1, 0, 1], np.uint8))
     assert of.order.tolist() == [1, 3, 4, 0, 2, 5]
