@@ -173,6 +173,34 @@ def test_few_clusters_are_warned_of(comparison, clusters, mc, sentence):
     }.get((clusters, mc), "")
 
 
+@pytest.mark.parametrize(("share", "sentences"), [(0.0999, 0), (0.10, 1)])
+def test_who_has_a_tenth_of_the_rows_is_named(comparison, share, sentences):
+    weight = comparison.weight._replace(largest_share=share, largest=17, rows=40, positives=9)
+    by_user = replace(comparison, weight=weight, rows=400, positives=80, clusters=60)
+    effective = comparison.model.informative
+    expected = (
+        f"One user (code 17: 40 of 400 rows, 9 of 80 positives) carries the intervals: 60 users "
+        f"count as {effective:.1f} equal ones."
+    )
+    assert remarks._uneven(by_user) == [expected] * sentences
+    assert remarks._uneven(replace(by_user, weight=None)) == []
+    if sentences:
+        few = replace(by_user, cluster="request", model=replace(comparison.model, mc=9))
+        (sentence,) = remarks._uneven(few)
+        assert sentence.startswith("One request (code 17: ")
+        assert sentence.endswith(": 60 requests count as 9.0 equal ones, too few for an interval.")
+
+
+@pytest.mark.parametrize(("ratio", "clustered"), [(1.15, False), (1.16, True), (np.nan, False)])
+def test_items_that_matter_are_said_above_their_limit(comparison, ratio, clustered):
+    sentences = remarks.notes(replace(comparison, two_way_ratio=ratio), nothing())
+    expected = (
+        f"Items matter here: without them errors would be {ratio:.2f} times too small, so rows are "
+        "clustered by item, too."
+    )
+    assert (expected in sentences) == clustered
+
+
 def test_a_margin_that_no_outcome_could_reach_is_said(comparison):
     model = comparison.model
     critical = dict.fromkeys(model.names, comparison.c_controls) | {"up": comparison.c_base}
