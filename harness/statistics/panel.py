@@ -111,6 +111,7 @@ class _Vector:
             )
             return
         self.digest = hashlib.blake2b((logits + np.float32(0)).tobytes()).hexdigest()  # -0 is 0
+        self.constant = bool(np.ptp(logits) == 0)
         self.measured = measure(request.layout, logits, request.metrics)
         for name in request.metrics:
             if name in request.own:
@@ -186,7 +187,7 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
             curves[kind][name].append(curve)
             chance[kind][name].append(vector.measured.chance[kind])
         temperatures[name].append(vector.temperature)
-        constant[name] &= vector.measured.constant
+        constant[name] &= vector.constant
         panel.digest[name] = (*panel.digest.get(name, ()), vector.digest)
     panel.strategies = tuple(name for name in names if name not in panel.refused)
     panel.constant = {name for name in panel.strategies if constant[name]}

@@ -104,7 +104,6 @@ class ScoreMeasures(NamedTuple):
     values: dict[str, Value]
     curves: dict[str, calibration.Curve]  # "ece" and, when scaled, "ece_scaled"
     chance: dict[str, float]  # the largest upward bias of an ECE
-    constant: bool  # every score is the same
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMe
     curves, chance = {}, {}
     if "ece" in metrics:
         curves["ece"], chance["ece"] = scored.error.curve, scored.error.chance
-    return ScoreMeasures(values, curves, chance, len(scored.groups.size) == 1)
+    return ScoreMeasures(values, curves, chance)
 
 
 @dataclass(frozen=True)
@@ -254,4 +253,4 @@ def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreM
         "normalised_entropy_scaled": Value(*calibration.normalised_entropy(losses, label)),
         "ece_scaled": Value(error.value, error.rows),
     }
-    return ScoreMeasures(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance}, False)
+    return ScoreMeasures(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance})

@@ -121,6 +121,9 @@ def test_a_modality_alone_goes_without_what_needs_two(parts: Parts) -> None:
         for each, name in zip(alone, BARE.modalities, strict=True):
             assert each.strategy.settings == {**settings, "modalities": [name], **beside}
             assert each.changed == ("modalities", *beside)
+    pair = workbench(parts, use_id=False, side_width=0, modalities=["text", "image"])
+    alone = [each.without for each in each_level(pair, full_plan(pair)) if each.kind == "alone"]
+    assert alone == ["text alone", "image alone"]  # no removal leaves either: it has an operator
 
 
 def test_another_placement_brings_an_operator_that_it_takes(parts: Parts) -> None:

@@ -235,6 +235,14 @@ def test_a_model_survives_json():
     assert again.c_all == model.c_all
 
 
+@pytest.mark.parametrize("name", ["theta", "s2", "interaction"])
+def test_a_record_whose_arrays_do_not_fit_is_refused(name):
+    record = model_record(planted()[0])
+    record[name] = record[name][:2]
+    with pytest.raises(ValueError, match=rf"^{name}: got \[2\], expected \[3\]$"):
+        model_of(record)
+
+
 def test_an_unknown_strategy_is_named():
     with pytest.raises(ValueError, match="got strategy 'x', expected one of: a, b, c"):
         planted()[0].index("x")
