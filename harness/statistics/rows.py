@@ -105,14 +105,12 @@ def cell_axis(a: NDArray[np.integer], b: NDArray[np.integer], label: Labels) -> 
 def _large(code: Codes, positive: NDArray[np.float64], rows: NDArray[np.integer]) -> Large | None:
     negative = rows - positive
     n1, n0 = float(positive.sum()), float(negative.sum())
-    cluster = np.flatnonzero(positive * negative > LARGE * n1 * n0)
-    if not len(cluster):
+    large = positive * negative > LARGE * n1 * n0
+    if not large.any():
         return None
-    place = np.full(len(rows), -1, np.int32)
-    place[cluster] = np.arange(len(cluster))
-    of_row = place[code]
-    chosen = np.flatnonzero(of_row >= 0)
-    return Large(cluster, chosen, of_row[chosen])
+    chosen = np.flatnonzero(large[code])
+    place = np.cumsum(large, dtype=np.int32) - 1
+    return Large(np.flatnonzero(large), chosen, place[code[chosen]])
 
 
 @dataclass(frozen=True)
