@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fusefront.baselines.models.composed import Composed
-from fusefront.baselines.settings import expand
 from fusefront.baselines.zoo import check_settings
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
@@ -117,11 +116,8 @@ def _of_the_study(plan: "StudyPlan") -> Space:
 def _unfit(plan: "StudyPlan", own: Sequence[Own], name: str) -> frozenset[str]:
     """The keys of the study's space that the model does not have, and those of its baseline's
     choices that belong to a part in whose place the strategy has another."""
-    strategy = plan.strategies[name]
-    fixed = expand(strategy.settings)
-    choices = plan.parts.baselines[strategy.baseline].choices
-    beneath = [key for key in choices if "." in key and key.partition(".")[0] in fixed]
-    keys = dict.fromkeys((*_of_the_study(plan), *beneath))
+    choices = plan.parts.baselines[plan.strategies[name].baseline].choices
+    keys = dict.fromkeys((*_of_the_study(plan), *choices))
     return frozenset(key for key in keys if not _known(plan, own, name, key))
 
 
@@ -135,11 +131,9 @@ def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
         return word in Training.model_fields
     strategy = plan.strategies[name]
     space = {**_of_the_study(plan), **strategy.space}
-    choices = plan.parts.baselines[strategy.baseline].choices
-    values = list(_values(space.get(key, choices.get(key, ())))) or [None]
     parents = [part for part in space if key.startswith(f"{part}.")]
     frames = [{part: value} for part in parents for value in _values(space[part])] or [{}]
-    return any(_has(plan, own, name, {**frame, key: value}) for frame in frames for value in values)
+    return any(_has(plan, own, name, {**frame, key: None}) for frame in frames)
 
 
 def _has(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, Json]) -> bool:
@@ -158,15 +152,15 @@ def _has(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, 
 def _try(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, Json]) -> None:
     strategy = plan.strategies[name]
     settings, words = apply(params, strategy.settings, strategy.training)
+    last = list(params)[-1]
     try:
-        if any(key.startswith("training.") for key in params):
+        if last.startswith("training."):
             plan.recipe(name, words)
-        if any(not key.startswith("training.") for key in params):
+        else:
             _build(plan, own, name, settings)
     except UsageError as error:
         listed = ", ".join(f"{key} = {value!r:.60}" for key, value in params.items())
         reason = str(error).removeprefix(f"strategy {name!r}: ")
-        last = list(params)[-1]
         cure = f"; `space: {{{last}: []}}` keeps {last} as it is" if len(params) > 1 else ""
         raise UsageError(f"strategy {name!r}, searched with {listed}: {reason}{cure}") from error
 
@@ -236,8 +230,6 @@ def _unknown(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> Usag
     if word := nearest(key, known):
         return UsageError(f"{where}: unknown key {key!r}; did you mean {word!r}?")
     strategy = plan.strategies[name]
-    if key.startswith("training."):
-        return UsageError(f"{where}: unknown key {key!r}{or_nearest(key, known)}")
     settings, _ = apply({key: None}, strategy.settings, strategy.training)
     try:
         _build(plan, own, name, settings)

@@ -8,10 +8,12 @@ import pytest
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs import trial_builds
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.trial_builds import _choices
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Range, check_study
+from fusefront.harness.testing.shapes import FEW, filled
 
 PARTS = load_parts([])
 INF, NAN = float("inf"), float("nan")
@@ -60,7 +62,15 @@ def of_modality(name: str, **shares: float) -> dict[str, Any]:
         (searched(head__drpout=[0.1, 0.2]), "'head.drpout'; did you mean 'head.dropout'"),
         ({"tuning": {"accept": {"lat": "dear"}}}, "tuning.accept: 'lat' is no .* mean 'late'"),
         ({"tuning": {"accept": {"late": " "}}}, "'late' is accepted without a reason; write one"),
-        (searched(zebra__k=[1, 2]), "tuning.space: unknown key 'zebra.k'"),
+        (
+            searched(zebra__k=[1, 2]),
+            r"^tuning.space: unknown key 'zebra.k' \(strategy 'late': .*\)$",
+        ),
+        (searched(qqqqqq__q=[1, 2]), r"^tuning.space: unknown key .qqqqqq.q. "),
+        (
+            {"strategies": {"count": {"baseline": "popularity", "space": {"a": [1, 2]}}}},
+            "^strategy 'count' has a space and is not searched: its baseline is solved, not ",
+        ),
         (searched(training__epochs=[1, -1]), "searched with training.epochs = -1: .*epochs"),
         (searched(training__tau={"low": -1.0, "high": 3}), "searched with training.tau = -1.0"),
         (
@@ -248,3 +258,54 @@ def test_a_models_own_choices_are_built_only_where_they_are_searched(
     assert planned(1, attention=[]).searched() == ["late", "deep"]
     with pytest.raises(UsageError, match="searched with attention = 900000000: "):
         planned(0, attention=[900_000_000])
+
+
+def test_a_control_may_have_the_space_of_its_twin(ragged: PreparedDataset) -> None:
+    body = {"baseline": "late_fusion", "space": {"token_width": [8, 16]}}
+    strategies = {"late": body, "dealt": {**body, "role": "control", "shuffle": ["text"]}}
+    matrix = plan(ragged, {"strategies": strategies})
+    assert matrix.searched() == ["late", "deep"]
+    assert matrix.searched_as("dealt") == "late"
+
+
+class Broken(BASELINES["autoint"]):
+    """Cannot be built with an attention of 3 or 4."""
+
+    choices: ClassVar = {}
+
+    @classmethod
+    def build(cls, schema: Any, items: Any, settings: Any, *rest: Any) -> Any:
+        if settings.get("attention") == 3:
+            raise RuntimeError("no  room\n" + "x" * 200)
+        if settings.get("attention") == 4:
+            raise KeyError("attention")
+        return super().build(schema, items, settings, *rest)
+
+
+def test_only_a_lack_of_room_is_a_users_error(
+    ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any other error of our own code is a fault, and shows where. A composition needs no build:
+    its check builds every part."""
+    parts = PARTS._replace(baselines={**PARTS.baselines, "autoint": Broken})
+    built: list[tuple[str, int]] = []
+
+    def noted(kind: Any, parts: Any, settings: Any, schema: Any) -> Any:
+        built.append((kind.name, schema.items))
+        return filled(kind, parts, settings, schema)
+
+    monkeypatch.setattr(trial_builds, "filled", noted)
+
+    def planned(attention: int) -> StudyPlan:
+        raw = laid_over(copy.deepcopy(STUDY), {"strategies": {"deep": {"attention": attention}}})
+        return make_plan(check_study(raw, "s.yaml"), ragged, parts)
+
+    assert planned(8).searched() == ["late", "deep"]
+    assert set(built) == {("autoint", FEW)}
+    reason = f"no room {'x' * 152}"
+    with pytest.raises(
+        UsageError, match=rf"^strategy 'deep' cannot be built \({reason}\); make it smaller$"
+    ):
+        planned(3)
+    with pytest.raises(KeyError, match="attention"):
+        planned(4)
