@@ -14,6 +14,8 @@ from fusefront.datasets.locks import LIMIT, Wait, locked
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import StudyRequest, at_work, begin
 from fusefront.harness.jobs.train import Tuned
+from fusefront.harness.parts.included import RecordedPart
+from fusefront.harness.parts.kinds import DATA_KINDS, KINDS
 from fusefront.harness.runs.tracking import USUAL
 from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.tuning.search import NoWinnerError
@@ -127,3 +129,29 @@ def test_a_search_without_a_winner_says_why(
     assert (outcome.winners, outcome.left_out) == tuple(tuned)
     spent = [(tmp_path, study.tuning, ["lost"])]
     assert (outcome.spent, outcome.unequal) == (spent, str((spent, {"a": "dear"})))
+
+
+def test_parts_of_the_data_are_read_where_they_are_and_missed_by_nobody(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A strategy's part that is gone is missed only where the study still names it."""
+    calls: list[tuple[Any, ...]] = []
+
+    def noted(*of: Any, **words: Any) -> tuple[Path, ...]:
+        calls.append((*of, words))
+        return ()
+
+    monkeypatch.setattr(pipeline, "included", noted)
+    request = jobs.request("parts", **THIN)
+    begin(request, console)
+    (folder, paths, must, may, _), (again, files, words) = calls
+    assert (folder, again) == (request.out / "studies" / "small",) * 2
+    assert (list(paths), list(files)) == ([], [])
+    kinds = [kind.word for kind in KINDS]
+    parts = [RecordedPart(kind=kind, name="mine") for kind in kinds]
+    assert not any(must(part) for part in parts)
+    assert [part.kind for part in parts if may(part)] == [
+        word for word in kinds if word in {kind.word for kind in DATA_KINDS}
+    ]
+    assert len(DATA_KINDS) < len(KINDS)
+    assert not any(words["must"](part) for part in parts)
