@@ -114,11 +114,16 @@ class TargetAttention(Pooler):
         return at(pooled.flatten(0, 1), packed.rows)
 
     def _attend(self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed) -> Tensor:
-        """One row a request, in one fused product. [R, S D], [n, 2 S D], [R, L, S] -> [R, S D]."""
+        """One row a request, in one fused product. [R, S D], [n, 2 S D], [R, L, S] -> [R, S D].
+
+        Keys and values are looked up apart: their gradients come as their lookups want them.
+        """
         streams = masks.shape[-1]
         split = (streams * self.heads, self.head_width)
-        codes = torch.unflatten(at(history, packed.place), -1, (2, *split))
-        keys, values = codes.permute(2, 0, 3, 1, 4).unbind(0)  # [R, S h, L, dh]
+        keys, values = (
+            torch.unflatten(at(half.contiguous(), packed.place), -1, split).transpose(1, 2)
+            for half in history.chunk(2, -1)
+        )  # [R, S h, L, dh]
         query = torch.unflatten(queries, -1, split).unsqueeze(2)  # [R, S h, 1, dh]
         bias = additive(masks, history).transpose(1, 2)  # [R, S, L]
         bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [R, S h, 1, L]
