@@ -59,12 +59,11 @@ def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
     if not len(values):
         return np.zeros(0, np.int32), 0
     low = int(values.min())
-    span = int(values.max()) - low + 1
-    if span < 8 * len(values):  # else a table of all values could be large
-        present = np.zeros(span, bool)
-        present[values - low] = True
+    if int(values.max()) - low < len(values):  # else a table of all values could be large
+        place = values.astype(np.int64) - low
+        present = np.bincount(place) > 0
         code = np.cumsum(present, dtype=np.int32) - np.int32(1)
-        return code[values - low], int(present.sum())
+        return code[place], int(present.sum())
     distinct, inverse = np.unique(values, return_inverse=True)
     return inverse.astype(np.int32), len(distinct)
 

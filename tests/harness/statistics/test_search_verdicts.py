@@ -227,3 +227,12 @@ def test_a_difference_that_nothing_moves_has_neither_p_nor_verdict():
     assert (row.verdict, row.reason) == ("no verdict", "the difference varies with nothing")
     assert row.difference.value == pytest.approx(0.1)
     assert np.isnan([row.p_adjusted, row.difference.low, row.share]).all()
+
+
+@pytest.mark.parametrize(
+    ("share", "more"), [(0.5, ""), (0.51, "; more trials would narrow it most")]
+)
+def test_more_trials_are_advised_where_the_search_is_most_of_the_variance(share, more):
+    judge = searches._Judge(Options("base"), SimpleNamespace(), {}, None, None)
+    expected = f"cannot tell: the search makes {share:.0%} of the variance{more}"
+    assert searches._reason(judge, "cannot tell", 0.01, 0.3, share) == expected

@@ -121,7 +121,17 @@ def test_the_least_critical_value_is_the_normals_in_two_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[7], [9, 2, 9], [0, 16], [0, 15], [3, 2**60, 3], [-5, 40, 0, -5], [0, 31, 7, 7]]
+    "values",
+    [
+        [7],
+        [9, 2, 9],
+        [0, 16],
+        [0, 15],
+        [3, 2**60, 3],
+        [-5, 40, 0, -5],
+        [0, 31, 7, 7],
+        [-(2**62), 2**62],
+    ],
 )
 def test_codes_are_places_among_the_distinct_values(values: list[int]) -> None:
     """However far apart they are: no table of all values between is made."""
