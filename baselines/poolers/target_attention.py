@@ -89,46 +89,57 @@ class TargetAttention(Pooler):
 
     def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
         """`forward` of real rows: [N, D], [n, 2 D] -> [N, D]."""
-        masks = packed.mask.unsqueeze(-1)
-        if packed.single:
-            return self._attend(target, history, masks, packed)
-        return self._side_by_side(self.join_queries([target]), history, masks, packed)
+        if not row_by_row(packed):
+            masks = packed.mask.unsqueeze(-1)
+            return self._side_by_side(self.join_queries([target]), history, masks, packed)
+        place, mask = packed.unrolled
+        return self._attend(target, history, place, mask.unsqueeze(-1))
 
     def pool_stream_rows(
         self, queries: Tensor, history: Tensor, present: Tensor, packed: Packed
     ) -> Tensor:
         """`pool_streams` of real rows: joined codes [N, .], [n, .] of which `present` [n, S] ->
         [N, S D]."""
-        masks = packed.mask.unsqueeze(-1) & at(present, packed.place)  # [R, L, S]
-        if not packed.single:
+        if not row_by_row(packed):
+            masks = packed.mask.unsqueeze(-1) & at(present, packed.place)  # [R, L, S]
             return self._side_by_side(queries, history, masks, packed)
+        place, mask = packed.unrolled
         queries = torch.unflatten(queries, -1, (-1, self.head_width + 1))[..., :-1].flatten(-2)
-        return self._attend(queries, history, masks, packed)
+        return self._attend(queries, history, place, mask.unsqueeze(-1) & at(present, place))
 
     def _side_by_side(
         self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed
     ) -> Tensor:
-        """Rows of a request in its padded places, for they read one history: to gather it for each
-        would cost more than padded queries, and a fused product of several takes longer."""
+        """The rows of a request in its padded places, for they read one history."""
         pooled = self.pool_streams(packed.grid(queries), at(history, packed.place), masks)
         return at(pooled.flatten(0, 1), packed.rows)
 
-    def _attend(self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed) -> Tensor:
-        """One row a request, in one fused product. [R, S D], [n, 2 S D], [R, L, S] -> [R, S D].
+    def _attend(self, queries: Tensor, history: Tensor, place: Tensor, masks: Tensor) -> Tensor:
+        """Each row by itself, in one fused product: [N, S D], [n, 2 S D], [N, L], [N, L, S] ->
+        [N, S D].
 
         Keys and values are looked up apart: their gradients come as their lookups want them.
         """
         streams = masks.shape[-1]
         split = (streams * self.heads, self.head_width)
         keys, values = (
-            torch.unflatten(at(half.contiguous(), packed.place), -1, split).transpose(1, 2)
+            torch.unflatten(at(half.contiguous(), place), -1, split).transpose(1, 2)
             for half in history.chunk(2, -1)
-        )  # [R, S h, L, dh]
-        query = torch.unflatten(queries, -1, split).unsqueeze(2)  # [R, S h, 1, dh]
-        bias = additive(masks, history).transpose(1, 2)  # [R, S, L]
-        bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [R, S h, 1, L]
+        )  # [N, S h, L, dh]
+        query = torch.unflatten(queries, -1, split).unsqueeze(2)  # [N, S h, 1, dh]
+        bias = additive(masks, history).transpose(1, 2)  # [N, S, L]
+        bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [N, S h, 1, L]
         pooled = functional.scaled_dot_product_attention(
             query, keys, values, attn_mask=bias, scale=1.0
         )
-        some = masks.any(1).to(pooled.dtype).unsqueeze(-1)  # [R, S, 1]
+        some = masks.any(1).to(pooled.dtype).unsqueeze(-1)  # [N, S, 1]
         return (torch.unflatten(pooled.flatten(1), -1, (streams, -1)) * some).flatten(1)
+
+
+def row_by_row(packed: Packed) -> bool:
+    """Whether rows that attend each by itself take less time than those of a request side by side.
+
+    As measured (docs/performance.md), a row costs 9 by itself; side by side, a request costs 10 and
+    each of its padded places 1.
+    """
+    return 9 * len(packed.rows) <= len(packed.place) * (10 + packed.candidates)

@@ -19,9 +19,11 @@ from fusefront.baselines.contract import (
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.packed import Packed, at, at_in
+from fusefront.baselines.poolers import target_attention
 from fusefront.baselines.poolers.crossed import crossed
 from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.poolers.mean import MeanPooler
+from fusefront.baselines.poolers.target_attention import TargetAttention
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
@@ -240,3 +242,60 @@ def test_gradients_of_a_code_met_thousands_of_times_are_summed_in_full(
     for addend in grad[place == 3]:
         stored += addend
     assert bool((stored < 0.5 * exact[3]).all())
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_rows_attend_alike_by_themselves_and_side_by_side(
+    packed: Packed, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    """Two streams, two heads, gaps in both, against a loop; gradients against finite changes."""
+    monkeypatch.setattr(target_attention, "row_by_row", lambda _: apart)
+    pooler, g = TargetAttention(4, heads=2).double(), torch.Generator().manual_seed(5)
+    queries = torch.randn(len(OWNER), 8, generator=g, dtype=torch.float64)  # [N, S D]
+    codes = torch.randn(CODES, 16, generator=g, dtype=torch.float64)  # keys, then values
+    present = torch.rand(CODES, 2, generator=g) > 0.4
+    present[[3, 8], 0] = present[3, 1] = False
+    expected = torch.zeros_like(queries)
+    for row in range(len(OWNER)):
+        own = [code for n, code in entries() if n == row]
+        for part in range(4):  # stream by stream, head by head
+            some = [code for code in own if present[code, part // 2]]
+            at_part = slice(2 * part, 2 * part + 2)
+            scores = codes[some][:, at_part] @ queries[row, at_part]
+            for code, weight in zip(some, scores.softmax(0), strict=True):
+                expected[row, at_part] += weight * codes[code, 8 + 2 * part : 10 + 2 * part]
+    joined = pooler.join_queries([queries[:, :4], queries[:, 4:]])
+    pooled = pooler.pool_stream_rows(joined, codes, present, packed)
+    assert torch.allclose(pooled, expected, atol=1e-12)
+    assert (expected[2] == 0).all()
+    assert (expected == 0).sum() > 8  # a row of others, too, has a stream without any code
+
+    def of(queries: Tensor, codes: Tensor) -> Tensor:
+        joined = pooler.join_queries([queries[:, :4], queries[:, 4:]])
+        return pooler.pool_stream_rows(joined, codes, present, packed)
+
+    torch.autograd.gradcheck(of, (queries.requires_grad_(), codes.requires_grad_()))
+    alone = pooler.pool_rows(queries[:, :4], codes[:, [0, 1, 2, 3, 8, 9, 10, 11]], packed)
+    every = torch.ones(CODES, 1, dtype=torch.bool)
+    joined = pooler.join_queries([queries[:, :4]])
+    again = pooler.pool_stream_rows(joined, codes[:, [0, 1, 2, 3, 8, 9, 10, 11]], every, packed)
+    assert torch.allclose(alone, again, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("requests", "rows", "candidates", "apart"),
+    [
+        (8192, 8192, 1, True),
+        (100, 210, 12, True),
+        (100, 800, 8, False),
+        (100, 244, 12, True),  # 9 x 244 <= 100 x 22
+        (100, 245, 12, False),
+        (100, 500, 60, True),  # one long request: nearly all places are empty
+    ],
+)
+def test_rows_attend_by_themselves_where_that_costs_less(
+    requests: int, rows: int, candidates: int, apart: bool
+) -> None:
+    place = torch.zeros(requests, 3, dtype=torch.long)
+    packed = Packed(place, place > 0, torch.arange(rows), candidates)
+    assert target_attention.row_by_row(packed) is apart
