@@ -138,7 +138,7 @@ class _Vector:
             self.sums[name] = [
                 value.summed(axis, lever) for axis, lever in _clusterings(request, name)
             ]
-            measured.values[name] = value._replace(influence=np.zeros(0), redraw=None, within=None)
+            measured.values[name] = value._replace(influence=np.array([]), redraw=None, within=None)
 
 
 def _some_scores(count: int) -> str:

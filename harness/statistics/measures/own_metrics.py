@@ -55,7 +55,7 @@ def measure_own(layout: Layout, logits: Scores, metric: QualityMetric, name: str
     call = partial(_called, metric, name)
     value = call(rows)
     if _about(name, metric).draws:
-        return Value(value, np.zeros(0), partial(deviations, call, rows, value))
+        return Value(value, np.array([]), partial(deviations, call, rows, value))
     influence = _result(name, lambda: metric.influence(*rows))
     influences = np.asarray(influence, np.float64)
     if influences.shape != rows.label.shape:

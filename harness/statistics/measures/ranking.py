@@ -51,7 +51,7 @@ def group_auc(scores: Scores, label: Labels, groups: Units) -> UnitInfluence:
     rows."""
     groups_auc = auc_by_group(scores, label, groups.code)
     if not len(groups_auc.auc):
-        return UnitInfluence(float("nan"), np.zeros(0))
+        return UnitInfluence(float("nan"), groups_auc.auc)
     total = groups_auc.weight.sum()
     value = float(np.dot(groups_auc.weight, groups_auc.auc) / total)
     return UnitInfluence(value, groups_auc.weight * (groups_auc.auc - value) / total)

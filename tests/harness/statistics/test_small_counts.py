@@ -2,6 +2,8 @@
 many."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from scipy import stats
 from fusefront.harness.statistics import largest_t, student
 from fusefront.harness.statistics import rows as tables
 from fusefront.harness.statistics.accumulate import Accumulator
+from fusefront.harness.statistics.compare import _of_strategies
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.slices import _few
+from fusefront.harness.statistics.judging.table import _why_none
 from fusefront.harness.statistics.judging.variance import shares
 from fusefront.harness.statistics.leverage import (
     cluster_shares,
@@ -177,3 +181,24 @@ def test_students_t_has_any_degrees_of_freedom() -> None:
             assert student.two_sided(df, t) == pytest.approx(2 * stats.t.sf(1.5, df), rel=1e-8)
     several = student.quantile(np.array([3.0, np.inf]), 0.975)
     np.testing.assert_allclose(several, stats.t.ppf(0.975, [3.0, np.inf]), rtol=1e-8)
+
+
+def four(n: int, clusters: int = 400) -> JointModel:
+    zero = np.zeros(4)
+    return JointModel(
+        ("a", "b", "c", "d"), zero, zero + 1e-6, np.full(4, n), np.eye(4) * 1e-6, zero,
+        np.zeros((4, 4)), clusters, clusters,
+    )  # fmt: skip
+
+
+def test_two_seeds_are_no_reason_for_no_verdict() -> None:
+    panel = cast(Any, SimpleNamespace(identical=lambda a, b: False))
+    for n, reason in ((1, "'b' has one seed: "), (2, "no interval: only 5 clusters hold ")):
+        assert _why_none(panel, four(n, clusters=5), "b", "a").startswith(reason)
+
+
+def test_pairs_of_strategies_leave_controls_out() -> None:
+    model = four(3)
+    some = np.array([True, True, True, False])
+    assert _of_strategies(model, some) == model.c_among(some) < model.c_all
+    assert _of_strategies(model, np.ones(4, bool)) == model.c_all
