@@ -40,10 +40,11 @@ def test_a_study_that_begins_sweeps_and_says_what_it_lacks(
 ) -> None:
     """What killed processes left is gone; brackets are printed as they are."""
     refused = {"boosted": "an [hour]"}
-    request = jobs.request("lacks", **THIN, controls=refused, tuning={"trials": 1})
+    request = jobs.request("lacks", **THIN, controls=refused, tuning={"trials": 1}, owner="Zoë")
     request = replace(request, wandb=True)
     plan, workspace = begin(request, console)
     assert "Control boosted was refused: an [hour]." in printed(console)
+    assert "owner: Zoë" in (workspace.folder / "study.yaml").read_text("utf-8")
     mirror = workspace.mirror
     assert mirror is not None
     assert (mirror.study, mirror.account) == ("small", USUAL)

@@ -137,3 +137,8 @@ def test_a_seed_that_chooses_nothing_is_free(ragged: PreparedDataset) -> None:
     """The search of seed 6 has 1,000,009; without trials, none."""
     assert plan(ragged, seeds=[999_997, 1_000_003]).study.seeds == (999_997, 1_000_003)
     assert plan(ragged, seeds=[1_000_009], tuning={"trials": 0, "seed": 6}).searched() == []
+
+
+def test_halving_searches_what_is_not_its_own_measure(ragged: PreparedDataset) -> None:
+    tuning = {"trials": 4, "halving": True, "seconds": 60, "space": {"training.tau": [2, 3]}}
+    assert plan(ragged, tuning=tuning, training={"epochs": 9}).levels("today")[-1] == 9

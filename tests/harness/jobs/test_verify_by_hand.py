@@ -223,3 +223,14 @@ def test_every_line_of_a_file_of_lines_is_json(tmp_path: Path) -> None:
     path.write_text('{"a": 1}\n{\n{"b": 2}\n')
     (sentence,) = broken_lines(path)
     assert sentence.startswith(f"{path}: a line is no JSON; ")
+
+
+def test_a_study_whose_file_is_lost_is_named_beside_those_that_are_there(
+    trained_study: StudyFolder,
+) -> None:
+    shutil.copytree(trained_study.path, trained_study.path.with_name("other"))
+    (trained_study.path / "study.yaml").unlink()
+    (check,) = verify(str(trained_study.path), trained_study.root)
+    (damage,) = check.damages
+    assert damage.sentence.endswith("one of: other")
+    assert damage.remake == trained_study.path / "study.yaml"
