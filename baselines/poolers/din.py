@@ -85,9 +85,7 @@ class DinPooler(Pooler):
         w4 = self.first.weight.chunk(4, 1)[3]
         product = crossed(t, h, w4, pairs)  # [P, H]
         like = product.dtype  # half of the memory where products are of half precision
-        inner = (
-            product + at_in(like, from_history, pairs.code) + at_in(like, from_target, pairs.row)
-        )
-        inner = inner.relu()
+        inner = product.add_(at_in(like, from_history, pairs.code))  # in place: the widest of all
+        inner = inner.add_(at_in(like, from_target, pairs.row)).relu_()
         score = self.rest(self.dropout(inner)).squeeze(-1)  # [P]
         return pairs.sums(pairs.softmax(score) if self.softmax else score, h)
