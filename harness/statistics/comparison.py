@@ -52,10 +52,10 @@ class Comparison:
     temperature: dict[str, float]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    look: int  # number of this look at the split: later ones have wider intervals
     own_metrics: dict[str, Metric] = field(default_factory=dict)  # those that are not shipped
     search: SearchVerdicts | None = None  # on ways of fusing; None if searches are unknown
     weight: ClusterWeight | None = None  # how unequal the clusters are; None in older files
-    look: int = 1  # number of this look at the split: later ones have wider intervals
     two_way_ratio: float = float("nan")  # error by user and item over that by user; nan: not known
     c_controls: float = float("nan")  # of controls' and ablations' pairs with the baseline
     c_strategies: float = float("nan")  # of all pairs of strategies, the baseline among them

@@ -94,10 +94,10 @@ def critical_of_all(of: Errors, null: Null, among: NDArray[np.bool_] | None = No
     if among is not None and not among.all():
         of, null = _part(of, null, among)
     first = null.take(slice(200))
-    least = float(np.quantile(_largest(of, first, 0.0), 0.80))
+    least = float(np.quantile(_largest(of, first), 0.80))
     largest = _largest(of, null, least)
     if np.quantile(largest, of.level, method="lower") <= least:  # not among those that are exact
-        largest = _largest(of, null, 0.0)
+        largest = _largest(of, null)
     return _critical(np.sqrt(largest), of.level)
 
 
@@ -116,7 +116,7 @@ def _part(of: Errors, null: Null, among: NDArray[np.bool_]) -> tuple[Errors, Nul
     return part, Null(null.value[among], null.estimated[among], null.rows, search)
 
 
-def _largest(of: Errors, null: Null, least: float) -> Floats:
+def _largest(of: Errors, null: Null, least: float = 0.0) -> Floats:
     """[D] the largest t^2 over all pairs in each draw, exact where it is above `least`.
 
     The row variance of a pair is at least the sum of its sides' `own`. So t^2 can be above `least`

@@ -161,7 +161,7 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
     time."""
     metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
     names = tuple(name for name in source.strategies if name not in request.skip)
-    sums = {
+    sums = {  # asks for every axis of the layout before the threads start
         metric: [
             _empty(request, metric, names, axis, lever)
             for axis, lever in _clusterings(request, metric)
@@ -212,8 +212,6 @@ def _vectors(source: ScoreSource, request: PanelRequest) -> Iterator[_Vector]:
     """The measured vectors in the order of the source; at most two a worker exist at a time."""
     names = [name for name in source.strategies if name not in request.skip]
     jobs = [(name, seed) for name in names for seed in source.seeds(name)]
-    for metric in request.metrics:
-        _clusterings(request, metric)  # made before the threads start
     with ThreadPoolExecutor(request.workers) as pool:
         waiting: deque[Future[_Vector]] = deque()
         for name, seed in jobs:

@@ -97,7 +97,7 @@ def rows_factor(
     low, high = float(np.log(10 / max(parts.mc, 1))), float(np.log(MOST_ROWS))
     if lack(high) < 0:
         return None
-    if low >= high or lack(low) >= 0:
+    if lack(low) >= 0:
         return float(np.exp(low))
     return float(np.exp(optimize.brentq(lack, low, high, xtol=1e-4)))
 
@@ -136,7 +136,7 @@ def settle(
     factor = rows_factor(parts, effect, present, alpha)
     seeds = seeds_needed(parts, effect, alpha)
     return Settle(
-        None if factor is None else max(0, round_up((factor - 1) * rows)),
+        None if factor is None else round_up((factor - 1) * rows),
         None if seeds is None else max(0, seeds - present),
     )
 

@@ -28,7 +28,7 @@ from fusefront.harness.training.allocator import keep_freed_memory
 from fusefront.harness.training.module import ClickModule
 
 
-def made(store: PreparedDataset, strategy: str) -> tuple[ClickModule, RequestData, Training]:
+def fresh_model(store: PreparedDataset, strategy: str) -> tuple[ClickModule, RequestData, Training]:
     """A fresh model with its batches, as a run has them."""
     recipe = Training(epochs=1, device="cpu").resolved(len(store.split("train").item))
     assert recipe.batch_rows is not None
@@ -90,9 +90,9 @@ def main() -> None:
     store = PreparedDataset.open(chosen.store)
     shares, extra = [], []
     for number in range(chosen.rounds + 1):
-        module, data, recipe = made(store, chosen.strategy)
+        module, data, recipe = fresh_model(store, chosen.strategy)
         trained = by_trainer(module, data, recipe)
-        other, data, recipe = made(store, chosen.strategy)
+        other, data, recipe = fresh_model(store, chosen.strategy)
         plain = by_loop(other, data, recipe)
         if number:  # the first is to warm up
             shares.append(1 - plain / trained)

@@ -39,10 +39,10 @@ def test_the_largest_t_is_exact_wherever_its_search_begins(
 ) -> None:
     """Against all pairs of every draw; where the first guess is too high, none is passed over."""
     planted = model([1e-6, 2e-6, 3e-6, 4e-6, 5e-6])
-    exact = np.sort(np.sqrt(largest_t._largest(planted, planted.null, 0.0)))
+    exact = np.sort(np.sqrt(largest_t._largest(planted, planted.null)))
     whole, thresholds = largest_t._largest, list[float]()
 
-    def guessed(of: object, null: object, least: float) -> object:
+    def guessed(of: object, null: object, least: float = 0.0) -> object:
         result = whole(of, null, least)  # type: ignore[arg-type]
         if len(result) == 200:
             return factor * result
