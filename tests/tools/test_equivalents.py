@@ -138,3 +138,8 @@ def test_where_the_number_of_axes_is_not_sure_the_axis_is_changed(
     tmp_path: Path, text: str
 ) -> None:
     assert ("-1", "1") in drawn(tmp_path, text)
+
+
+def test_a_number_that_one_more_does_not_change_stays(tmp_path: Path) -> None:
+    edits = drawn(tmp_path, "LOW = 1e30\nHIGH = 10\nSHARE = 0.5")
+    assert edits == {("10", "11"), ("0.5", "1.5")}

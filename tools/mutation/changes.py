@@ -165,7 +165,7 @@ class SourceFile:
                 yield *self.span(node), self.raw[start:end].decode(), node.lineno
             case ast.Constant(value=bool(value)):
                 yield *self.span(node), str(not value), node.lineno
-            case ast.Constant(value=int(number) | float(number)):
+            case ast.Constant(value=int(number) | float(number)) if number + 1 != number:
                 yield *self.span(node), repr(number + 1), node.lineno
             case ast.Constant(value=str(value)) if value in WORDS:
                 start, end = self.span(node)

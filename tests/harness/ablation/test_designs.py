@@ -225,6 +225,21 @@ def test_factors_of_ones_own_are_crossed(parts: Parts, tmp_path: Path) -> None:
     ]
 
 
+def test_levels_that_do_not_go_together_are_no_cell(parts: Parts, tmp_path: Path) -> None:
+    """`similarity_tiers` gives vectors of another width than `interaction` needs."""
+    plan = own(
+        tmp_path,
+        design="factorial",
+        factors={"placement": ["interaction"], "pooler": ["similarity_tiers"]},
+    )
+    parent = workbench(parts, baseline="composed", placement="item")
+    cells = design_of(plan, parent).strategies(parent)
+    assert [cell.without for cell in cells] == [
+        "with pooler similarity_tiers",
+        "with placement interaction",
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
