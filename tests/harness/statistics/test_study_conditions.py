@@ -15,10 +15,10 @@ from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.exchangeable import STEPS
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.families import families
-from fusefront.harness.statistics.measures.own_metrics import DRAWS
+from fusefront.harness.statistics.measures.own_metrics import DRAWS, MetricRows, deviations
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import ITEMS_MATTER
-from fusefront.harness.statistics.rows import MOST_CELLS, RowTable
+from fusefront.harness.statistics.rows import MOST_CELLS, RowTable, row_axis
 from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
 
 PAGE = Path(__file__).parents[3] / "docs" / "statistics.md"
@@ -151,3 +151,14 @@ def test_the_page_says_how_many_redraws_pairs_and_steps_there_are() -> None:
     assert f"more than {MOST_CELLS:,} pairs" in page
     assert f"Above {ITEMS_MATTER} rows are clustered by item, too" in page
     assert f"in {STEPS} steps (Rubin 1981)" in page
+
+
+@pytest.mark.parametrize("known", [DRAWS // 2, DRAWS // 2 - 1])
+def test_redraws_count_where_half_of_them_have_a_value(known: int) -> None:
+    label = (np.arange(12) % 2).astype(np.uint8)
+    rows = MetricRows(np.linspace(0.1, 0.9, 12), label, np.arange(12, dtype=np.int32))
+    values = np.where(np.arange(DRAWS) < known, np.arange(DRAWS, dtype=float), np.nan)
+    drawn = iter(values.tolist())
+    result = deviations(lambda each: next(drawn), rows, 0.5, row_axis(rows.group, label))
+    spread = values[:known].var(ddof=1) if known == DRAWS / 2 else 0.0
+    assert result @ result == pytest.approx(spread)
