@@ -76,7 +76,7 @@ class Mirror:
             self.missed, self.pending = self.missed + self.pending, 0
             self._warn(f"no answer for {self.patience:g} s")
             self.process.kill()
-        self.process.join(10)
+        self.process.join(self.patience)
         for pipe in (self.events, self.answers):
             pipe.cancel_join_thread()
             pipe.close()

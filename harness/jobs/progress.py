@@ -65,7 +65,7 @@ class RunProgress:
             self.detail[key] = f"{key} epoch {epoch}/{epochs} {message['rows_per_second']:,} rows/s"
         elif kind == "waiting":
             self.console.print(str(message["line"]), markup=False, highlight=False)
-        elif kind in ("done", "paused", "failed"):
+        else:  # done, paused or failed
             self.fraction.pop(key, None)
             last = self.detail.pop(key, key) + (", paused" if kind == "paused" else "")
             self.over.add(cell.spec.run_id)

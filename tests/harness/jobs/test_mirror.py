@@ -21,11 +21,20 @@ CARD = TrackingCard(CELL.spec.run_id, "late", "control", 3, "shop")
 
 
 class Pipe(queue.Queue[Any]):
-    """A queue with what a queue between processes has beside."""
+    """A queue with what a queue between processes has beside; notes how long it is waited for."""
 
-    closed = False
+    left, closed = False, False
 
-    def cancel_join_thread(self) -> None: ...
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        self.waits.append(timeout)
+        return super().get(block, timeout)
+
+    def cancel_join_thread(self) -> None:
+        self.left = True
 
     def close(self) -> None:
         self.closed = True
@@ -49,7 +58,7 @@ class Process:
         self.killed += 1
 
     def join(self, seconds: float) -> None:
-        assert seconds > 0
+        assert seconds == 0.01  # as long as for an answer
         self.joined += 1
 
 
@@ -123,7 +132,8 @@ def test_runs_and_decisions_are_sent_and_counted_when_they_are_answered(
     assert mirror.close() == 0
     assert sent(context) == ["epoch", "done", "study", "END"]
     assert (process.killed, process.joined, mirror.process, lines) == (0, 1, None, [])
-    assert all(pipe.closed for pipe in context.queues)
+    assert all(pipe.closed and pipe.left for pipe in context.queues)  # nobody reads what is left
+    assert set(context.queues[1].waits) == {0.001}  # a study does not wait for its mirror
 
 
 def test_what_is_missed_is_counted_once_and_warned_of_once(
@@ -176,9 +186,30 @@ def test_an_answer_is_waited_for_as_long_as_the_process_lives(
     assert waits == [1.0, 1.0, 1.0, 0.5]
     assert not mirror._take(0.0)
     assert waits[4:] == [0.001]
+    assert not mirror._take(1.0)
+    assert waits[5:] == [1.0]
     context.processes[0].alive = False
     assert not mirror._take(3.5)
-    assert waits[5:] == [1.0]
+    assert waits[6:] == [1.0]
+
+
+def test_silence_is_borne_as_long_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    page = (Path(__file__).parents[3] / "docs" / "running.md").read_text("utf-8")
+    patience = Mirror(USUAL, "shop", lambda _: None).patience
+    assert f"gives it up after {patience:g} s of silence" in page
+
+
+def test_answers_that_come_late_are_all_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mirror, context, lines = begun(monkeypatch, "offline", [])
+    for _ in range(3):
+        mirror.complete(CELL, tmp_path)
+    for _ in range(3):
+        context.queues[1].put(("done", ""))
+    assert (mirror.pending, mirror.close(), lines) == (3, 0, [])
+    assert context.processes[0].killed == 0
 
 
 class Wandb:
@@ -199,6 +230,8 @@ class Wandb:
 
     def log(self, line: dict[str, Any], step: int) -> None:
         self.calls.append(("log", line, step))
+        if f"log {step}" in self.fails:
+            raise ConnectionError("lost")
 
     def study(self, study: Path, page: Path, account: Account, mode: Mode) -> None:
         self.calls.append(("study", study.name, mode))
@@ -288,6 +321,15 @@ def test_an_epoch_that_failed_is_sent_with_its_run(
     events = [of_run(tmp_path / "r1", 1), of_run(tmp_path / "r1")]
     assert served(monkeypatch, "online", wandb, events) == [("warning", "no route"), ("done", "")]
     assert wandb.calls[-1] == ("finish", "r1", 0)
+
+
+def test_a_mirror_that_broke_online_is_begun_anew_offline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run, wandb = tmp_path / "r1", Wandb(fails=("log 2",))
+    events = [of_run(run, 1), of_run(run, 2), of_run(run)]
+    assert served(monkeypatch, "online", wandb, events) == [("warning", "lost"), ("done", "")]
+    assert wandb.calls[-2:] == [("begin", "r1", "offline"), ("finish", "r1", 0)]
 
 
 def test_what_fails_offline_is_missed_and_not_tried_again(

@@ -34,6 +34,7 @@ def test_a_terminal_shows_the_bar_with_run_epoch_speed_and_time_left() -> None:
     assert "c seed 2 epoch 2/4 99,000 rows/s" in last
     assert re.search(r"\d+ s left", last)
     assert "failed: ValueError: [no] bracket is lost" in last
+    assert "of 3" not in last  # the lines of a log
 
 
 def test_elsewhere_each_end_is_one_line() -> None:
@@ -60,6 +61,7 @@ def test_the_time_left_counts_the_epochs_of_runs_under_way(monkeypatch: pytest.M
         (40.0, "2 min left"),
         (41.0, "2 min left"),
         (400.0, "20 min left"),
+        (4000.0, "200 min left"),
     ],
 )
 def test_two_minutes_and_more_are_said_in_minutes(
@@ -137,14 +139,14 @@ def test_what_waits_or_pauses_says_so() -> None:
     """A line of its own, whatever brackets it holds; a run that paused counts once."""
     out = io.StringIO()
     bar = RunProgress(2, "run", Console(file=out, width=160))
-    bar.tell("waiting", cell("a", 0), {"line": "waiting [for] a measurement"})
-    bar.tell("epoch", cell("a", 0), {"epoch": 2, "rows_per_second": 5})
-    bar.tell("paused", cell("a", 0), {})
-    bar.tell("done", cell("a", 0), {})
+    bar.tell("waiting", cell("[a]", 0), {"line": "waiting [for] a measurement"})
+    bar.tell("epoch", cell("[a]", 0), {"epoch": 2, "rows_per_second": 5})
+    bar.tell("paused", cell("[a]", 0), {})
+    bar.tell("done", cell("[a]", 0), {})
     lines = out.getvalue().splitlines()
     assert lines[0] == "waiting [for] a measurement"
-    assert lines[1].startswith("run 1 of 2: a seed 0 epoch 2/4 5 rows/s, paused, ")
-    assert lines[2].startswith("run 1 of 2: a seed 0, ")
+    assert lines[1].startswith("run 1 of 2: [a] seed 0 epoch 2/4 5 rows/s, paused, ")
+    assert lines[2].startswith("run 1 of 2: [a] seed 0, ")
     assert bar.ended == 1
 
 
