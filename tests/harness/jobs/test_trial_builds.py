@@ -178,6 +178,17 @@ def test_what_belongs_to_a_part_that_another_replaces_is_not_searched(
     assert not [key for key in plan(ragged, {"strategies": bare}).space("bare") if "compr" in key]
 
 
+def test_a_key_of_a_part_that_is_left_out_is_not_searched(ragged: PreparedDataset) -> None:
+    own = {"baseline": "compressed_fusion"}
+    strategies = {"own": own, "bare": {**own, "compressor": None}}
+    matrix = plan(ragged, {"strategies": strategies, **searched(compressor__k=[4, 8])})
+    assert matrix.space("own")["compressor.k"] == (4, 8)
+    assert "compressor.k" not in matrix.space("bare")
+    assert matrix.unsearched == [
+        "tuning.space: 'compressor.k' is no setting of deep, bare, searched without it"
+    ]
+
+
 def test_a_key_with_one_value_has_it_in_every_run(ragged: PreparedDataset) -> None:
     """Also where no trial ended well: the runs try the defaults, and this is one of them."""
     matrix = plan(ragged, searched(training__tau=[7.0]))
