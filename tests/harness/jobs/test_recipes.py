@@ -9,6 +9,7 @@ from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
+from fusefront.harness.jobs.recipes import meaningful, searched_training
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training, rows_a_batch
 from fusefront.harness.runs.study import Range, check_study
@@ -62,6 +63,7 @@ def test_published_models_train_by_their_own_recipe_and_families_by_the_common_o
     )
     assert bars.epochs == 5  # a length that the study names caps every recipe
     assert training(plan(world), "deepfm").epochs == 100
+    assert training(plan(world, training={"epochs": 500}), "deepfm").epochs == 100
     assert training(matrix, "din").learning_rate == 0.1  # its own words go over its own recipe
     cells = {cell.strategy: cell.recipe for cell in matrix.final({})}
     assert (cells["late_fusion"], cells["deepfm"], cells["din"]) == ("common", "own", "own")
@@ -146,6 +148,10 @@ def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
     assert own["training.learning_rate"] == Range(low=1e-3 / 3, high=3e-3, log=True)
     assert own["training.l2_embedding"] == pytest.approx((0.001, 0.01, 0.1))
     assert "training.id_tau" not in own
+    bare = Training(optimizer="adam", schedule="constant", learning_rate=0.3)
+    assert searched_training({}, bare, own=True, unset=True) == {
+        "training.learning_rate": Range(low=0.3 / 3, high=0.3 * 3, log=True)
+    }
     with_space = plan(world, tuning={"trials": 1, "space": {"training.id_weight_decay": [3, 30]}})
     assert "training.id_weight_decay" not in with_space.space("deepfm")
     assert with_space.space("late_fusion")["training.id_weight_decay"] == (3, 30)
@@ -153,6 +159,12 @@ def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
     assert settings.space("late_fusion")["context_width"] == (4, 6)  # of no recipe: for all
     searched = training(with_space, "late_fusion", {"training.id_weight_decay": 30})
     assert (searched.id_weight_decay, searched.id_tau, searched.tau) == (30, None, 3.0)
+
+
+def test_a_models_own_setting_is_no_word_of_a_recipe() -> None:
+    words = {"tau": 1, "warmup": 2, "training.tau": 3, "training.warmup": 4, "training.clip": 5}
+    adam = Training(optimizer="adam", schedule="constant")
+    assert meaningful(words, adam) == {"tau": 1, "warmup": 2, "training.clip": 5}
 
 
 def test_batch_and_recipe_are_part_of_a_runs_identity(world: PreparedDataset) -> None:
