@@ -1,11 +1,11 @@
 """OneTrans (Zhang et al. 2025, arXiv 2510.26104): one causal transformer over sequence and fields.
 
-Tokens: s_l = A [fields of history item l] + a, oldest first, then T fields f_t of candidate and
+Tokens [d]: s_l = A [fields of history item l] + a, oldest first, then T fields f_t of candidate and
 context. A layer, with N = RMSNorm: x ← x + O Attention(N(x)), x ← x + FFN(N(x)); history tokens
 share one set of weights, each field has its own; a token reads itself and what stands before it, so
 the history never sees the candidate and is encoded once a request. The last layer has queries of
-the fields alone (the pyramid's end); logit = w' [f_1; ...; f_T] + b. Dense features, cross-request
-caches and the pyramid's steps in between are left out.
+the fields alone (the pyramid's end); logit = w' [f_1; ...; f_T] + b. A, a, O, w and b are learned.
+Dense features, cross-request caches and the pyramid's steps in between are left out.
 """
 
 from collections.abc import Mapping

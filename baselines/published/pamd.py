@@ -1,7 +1,8 @@
 """PAMD (Han et al. 2022, WWW): what modalities have in common and what each adds, read by the id.
 
-v_i = x_id + attention of x_id over common and specific parts, with the disentangling losses at 0.1;
-u = DIN pooling with softmax; logit = MLP([u; v_t; context]).
+x_id [d] is an item's id embedding. An item's vector is v = x_id + attention of x_id over common and
+specific parts [d], with the disentangling losses at 0.1; u [d] pools the history's vectors by DIN's
+attention with softmax; logit = MLP([u; v of the candidate; context]).
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,10 @@
 """SimCEN, the simple contrast-enhanced network (Li et al. 2024, ACM MM).
 
-X = every field of the row, each of width d: id, item fields, modalities and numbers of the
-candidate, the means of the same over the history, context. G = X W X'; views vec(X), B triu(G),
-C tril(G) through gated layers of three experts (the operator `simcen`); logit = w' [ego; ego + v_1;
-ego + v_2] + b. Training adds the contrast of the three.
+X [F, d] = every field of the row: id, item fields, modalities and numbers of the candidate, the
+means of the same over the history, context. G = X W X' [F, F] holds their products. Three views,
+vec(X), B triu(G) and C tril(G), pass gated layers of three experts (the operator `simcen`), which
+give ego, v_1 and v_2; logit = w' [ego; ego + v_1; ego + v_2] + b. W, B, C, w and b are learned.
+Training adds the contrast of the three.
 """
 
 from collections.abc import Mapping

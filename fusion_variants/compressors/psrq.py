@@ -1,10 +1,12 @@
 """PSRQ's codes: each level quantises what is left together with what the levels before said.
 
-r_0 = x - mean, p_l = r_0 - r_l, c_l = argmin_c |[r_l; p_l] - [C_l,c; P_l,c]|, r_l+1 = r_l -
-C_l,c_l: where a later code of `rq` means the same shift of any item, one of these still tells what
-the item is. The model reads [E_0[c_0]; E_1[c_1]; ...] as of `qarm`. The price: what is left is
-small beside what was said, so that later codes repeat the first and all of them together tell less
-than `rq`'s.
+Of a vector x [D], r_l [D] is what is left before level l and p_l [D] what the levels before it
+said: r_0 = x - mean, p_l = r_0 - r_l. Level l has centres of both, C_l,c and P_l,c [D], and takes
+the code c_l = argmin_c |[r_l; p_l] - [C_l,c; P_l,c]|; then r_l+1 = r_l - C_l,c_l. Where a later
+code of `rq` means the same shift of any item, one of these still tells what the item is. The model
+reads a learned vector of each code, side by side, as of `qarm`. The price: what is left is small
+beside what was said, so that later codes repeat the first, and all of them together tell less than
+`rq`'s.
 Left out: the paper's autoencoder around the codes (centres are of k-means here, of the vectors
 themselves), the learned map from a centre to what is taken away (here its first half), and codes of
 all modalities jointly.

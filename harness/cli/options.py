@@ -43,7 +43,13 @@ Verify = Annotated[
     ),
 ]
 Jobs = Annotated[
-    int, typer.Option(min=1, max=64, help="How many trainings run at a time, one thread each.")
+    int,
+    typer.Option(
+        min=0,
+        max=64,
+        help="How many trainings run at a time, one thread each; 0: as many as a short measurement "
+        "finds faster and the memory holds.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")]

@@ -31,7 +31,7 @@ def _flops(model: Baseline, codes: ItemCodes, schema: Schema, requests: int) -> 
     batch = _batch(codes, schema, requests)
     request = gather(codes, batch, batch.items)
     with FlopCounterMode(display=False) as counter:
-        model.score(request, torch.arange(requests * CANDIDATES))
+        model.score(request, batch.rows)
     return int(counter.get_total_flops())
 
 

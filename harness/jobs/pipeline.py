@@ -14,6 +14,7 @@ from fusefront.datasets.durable import make_folder, sweep
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.integrity import check_store
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
+from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
 from fusefront.harness.jobs.data_source import described, note_origin, origin_of, prepared
 from fusefront.harness.jobs.latency_fit import latency_of
@@ -35,6 +36,7 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Study, load_study
 from fusefront.harness.runs.tracking import USUAL, Account
 from fusefront.harness.runs.unneeded import at_work_file
+from fusefront.harness.training.capacity import measured_capacity
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.budget import SearchBudget, budgets, study_budgets, unequal
 from fusefront.harness.tuning.optuna_export import export_trials
@@ -50,7 +52,7 @@ class StudyRequest:
     data: Path | None = None
     overrides: tuple[str, ...] = ()
     include: Sequence[Path] = ()
-    jobs: int = 2
+    jobs: int = 2  # 0: measured
     wandb: bool = True
     limit: int | None = None  # the first strategies only
     allow_outside: bool = False  # the data set's paths may point out of the data folder
@@ -105,9 +107,22 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Workspace
     predicted = [latency_of(plan, folder).sentence] if study.tuning.slo_ms is not None else []
     for sentence in (*plan.without.values(), *plan.unsearched, *predicted):
         console.print(sentence, markup=False)
-    workers = Workers(request.jobs, request.out, store.path, include)
+    workers = Workers(_jobs(request, store, console), request.out, store.path, include)
     mirror = Mirror(request.account, study.name, _plain(console)) if request.wandb else None
     return plan, Workspace(request.out, folder, workers, console, mirror)
+
+
+def _jobs(request: StudyRequest, store: PreparedDataset, console: Console) -> int:
+    """How many trainings to run at a time, measured if the request leaves it open, and not while
+    latency is measured."""
+    if request.jobs:
+        return request.jobs
+    from fusefront.harness.serving.latency.lock import training_lock
+
+    with training_lock(_plain(console)):
+        capacity = measured_capacity(store)
+    console.print(capacity.sentence(), markup=False)
+    return capacity.workers
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """How a study begins: what is checked, swept and said before anything is trained."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError, PlaceError
 from fusefront.datasets.locks import LIMIT, Wait, locked
+from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import StudyRequest, at_work, begin
 from fusefront.harness.jobs.train import Tuned
@@ -18,6 +20,8 @@ from fusefront.harness.parts.included import RecordedPart
 from fusefront.harness.parts.kinds import DATA_KINDS, KINDS
 from fusefront.harness.runs.tracking import USUAL
 from fusefront.harness.runs.unneeded import at_work_file
+from fusefront.harness.serving.latency.lock import measuring_lock
+from fusefront.harness.training.capacity import Capacity
 from fusefront.harness.tuning.search import NoWinnerError
 
 THIN = {"strategies": {"early_fusion": {}, "late_fusion": {}}}
@@ -61,6 +65,28 @@ def test_a_study_that_begins_sweeps_and_says_what_it_lacks(
     assert [path for path in left if path.exists()] == []
     mirror.tell("the mirror [is] silent")
     assert printed(console)[-1] == "the mirror [is] silent"
+
+
+def test_how_many_train_at_a_time_is_measured_where_it_is_left_open(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not while latency is measured, and not where a number is given."""
+    during: list[str] = []
+
+    def measured(store: PreparedDataset) -> Capacity:
+        with measuring_lock(timeout=0.01) if during else nullcontext():
+            during.append(store.name)
+        return Capacity(3, 2.4, 5)
+
+    monkeypatch.setattr(pipeline, "measured_capacity", measured)
+    request = jobs.request("measured", **THIN)
+    _, workspace = begin(replace(request, jobs=5), console)
+    assert (workspace.workers.jobs, during) == (5, [])
+    _, workspace = begin(replace(request, jobs=0), console)
+    assert (workspace.workers.jobs, len(during)) == (3, 1)
+    assert Capacity(3, 2.4, 5).sentence() in printed(console)
+    with pytest.raises(PlaceError, match="training"):
+        begin(replace(request, jobs=0), console)
 
 
 def test_a_store_that_has_changed_is_not_trained_on(jobs: Any, console: Console) -> None:
