@@ -33,6 +33,13 @@ MEANING = (
 )
 
 
+class _Ways(NamedTuple):
+    """The ways of fusing that can be judged, and their comparisons with the baseline's."""
+
+    model: JointModel  # variance over searches included
+    family: Family  # whose intervals hold together
+
+
 class _Judge(NamedTuple):
     """The material for the rows."""
 
@@ -40,7 +47,7 @@ class _Judge(NamedTuple):
     panel: Panel
     trials: Mapping[str, int]  # completed, of the searched strategies
     noise: SearchNoise | None
-    model: JointModel | None  # strategies that can be judged, variance over searches included
+    ways: _Ways | None
 
 
 def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> SearchVerdicts | None:
@@ -62,46 +69,45 @@ def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> Sear
     tunings = {name: means for name, means in options.tuned.items() if name in values}
     noise = noise_of_tunings(joint, tunings) or noise_of_trials(values, guided=options.guided)
     known = [n for n in names if n not in values or (noise and n in noise.variance)]
-    model = over_searches(joint, known, noise) if noise and options.baseline in known else None
-    judge = _Judge(options, panel, {n: len(v) for n, v in values.items()}, noise, model)
-    family = _family(judge)
+    ways = None
+    if noise and options.baseline in known:
+        ways = _ways(over_searches(joint, known, noise), options.baseline)
+    judge = _Judge(options, panel, {n: len(v) for n, v in values.items()}, noise, ways)
     gains = {name: doubling_gain(some) for name, some in values.items()}
-    rows = tuple(_row(judge, family, name, gains.get(name, np.nan)) for name in names)
+    rows = tuple(_row(judge, name, gains.get(name, np.nan)) for name in names)
     return SearchVerdicts(
         rows,
         noise.df if noise else np.nan,
-        family.critical(model.level) if family and model else np.nan,
+        ways.family.critical(ways.model.level) if ways else np.nan,
         _best(judge),
         noise.source if noise else "",
         (*_lacking_trials(judge, values), *_unfinished(options, gains), *_unequal(judge)),
     )
 
 
-def _family(judge: _Judge) -> Family | None:
-    """The comparisons of the ways of fusing with the baseline's, whose intervals hold together."""
-    model = judge.model
-    if model is None:
-        return None
-    return model.family(model.index(judge.options.baseline), np.ones(len(model.names), bool))
+def _ways(model: JointModel, baseline: str) -> _Ways:
+    every = np.ones(len(model.names), bool)
+    return _Ways(model, model.family(model.index(baseline), every))
 
 
-def _p(judge: _Judge, family: Family | None, name: str) -> float:
+def _p(judge: _Judge, name: str) -> float:
     """The chance of a larger |t| for any of them if nothing differs; nan where no verdict is
     possible."""
-    model, base = judge.model, judge.options.baseline
-    if model is None or family is None or name not in model.names:
+    ways, base = judge.ways, judge.options.baseline
+    if ways is None or name not in ways.model.names:
         return float("nan")
+    model, family = ways
     pair = model.pair(model.index(name), model.index(base))
     if judge.panel.identical(name, base) or np.isnan(pair.p):
         return float("nan")
     return max(family.exceeded(pair.difference / pair.se), pair.p)
 
 
-def _row(judge: _Judge, family: Family | None, name: str, gain: float) -> SearchRow:
-    base, model, noise = judge.options.baseline, judge.model, judge.noise
+def _row(judge: _Judge, name: str, gain: float) -> SearchRow:
+    base, ways, noise = judge.options.baseline, judge.ways, judge.noise
     trials = judge.trials.get(name, 0)
     variance = noise.variance.get(name, np.nan) if noise else np.nan
-    p = _p(judge, family, name)
+    p = _p(judge, name)
     row = SearchRow(
         name, trials, float(np.sqrt(variance)), gain, Estimate(np.nan), p, np.nan, "baseline", ""
     )
@@ -109,11 +115,12 @@ def _row(judge: _Judge, family: Family | None, name: str, gain: float) -> Search
         return row
     joint = judge.panel.models[judge.options.metric]
     value = float(joint.diff[joint.index(name), joint.index(base)])
-    if model is None or family is None or np.isnan(p):
+    if ways is None or np.isnan(p):
         reason = _why_none(judge, name, value)
         return row._replace(
             difference=Estimate(value, note=reason), verdict="no verdict", reason=reason
         )
+    model, family = ways
     i, j = model.index(name), model.index(base)
     pair = model.simultaneous(i, j, family.critical(model.level))
     word = verdicts.read(pair.low, pair.high, judge.options.margin, higher=judge.options.higher)
@@ -159,9 +166,9 @@ def _why_none(judge: _Judge, name: str, difference: float) -> str:
 def _best(judge: _Judge) -> tuple[str, ...]:
     """The ways of fusing that none is shown to beat, of those that can be judged; () if nothing can
     be said."""
-    model = judge.model
-    if model is None or not judge.options.ranked or not model.has_intervals:
+    if judge.ways is None or not judge.options.ranked or not judge.ways.model.has_intervals:
         return ()
+    model = judge.ways.model
     if len(model.names) < 2 or bool((model.n < 2).any()):
         return ()
     best = verdicts.ranks(model, higher=judge.options.higher).in_best_set

@@ -69,11 +69,11 @@ def significantly_better(model: JointModel, *, higher: bool) -> NDArray[np.bool_
     """[S, S] bool: row beats column by more than c_all standard errors, valid for all pairs at
     once."""
     lead = model.diff if higher else -model.diff
-    if not model.has_intervals or np.isnan(model.c_all):
+    if not model.has_intervals:
         return np.zeros(lead.shape, bool)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(model.se > 0, lead / model.se, 0.0)
-    return np.nan_to_num(t) > model.c_all
+    return np.nan_to_num(t) > model.c_all  # nan without a pair: no one is better
 
 
 def ranks(model: JointModel, *, higher: bool) -> Ranks:

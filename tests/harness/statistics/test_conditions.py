@@ -12,6 +12,7 @@ from scipy import optimize, special, stats
 from fusefront.harness.statistics import largest_t, panel
 from fusefront.harness.statistics import rows as tables
 from fusefront.harness.statistics.auc import ordered_bits
+from fusefront.harness.statistics.exchangeable import covariance_of_gains
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.estimates import (
     TRAINED_ONLY,
@@ -24,6 +25,7 @@ from fusefront.harness.statistics.judging.table import may_be_judged, minimum_ef
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest
+from fusefront.harness.statistics.planner import plan
 from fusefront.harness.statistics.power import Components, power, rows_factor, seeds_needed
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import MemorySource
@@ -254,3 +256,30 @@ def test_a_million_times_the_rows_and_a_thousand_seeds_are_the_most() -> None:
     for seeds, fewest in ((999.5, 1000), (1000.5, None)):
         effect = optimize.brentq(lack, 0.05, 0.3, args=(seeds,), xtol=1e-12)
         assert seeds_needed(noisy, effect) == fewest
+
+
+def test_two_clusterings_have_the_fewer_effective_clusters_and_the_lower_bound() -> None:
+    many = model(effective=12.0, df_bound=1.5)
+    few = model(effective=7.0, df_bound=1.0)
+    for one, other in ((many, few), (few, many)):
+        both = one.crossed(other, model())
+        assert (both.effective, both.df_bound) == (7.0, 1.0)
+
+
+def test_the_error_of_a_comparison_alone_is_at_most_the_level() -> None:
+    joint = model()
+    assert joint.alone_alpha(0, 1, 3.0) == pytest.approx(2 * stats.t.sf(3.0, joint.df(0, 1)))
+    assert joint.alone_alpha(0, 1, 1.0) == pytest.approx(0.05)
+    assert joint.alone_alpha(0, 1, np.nan) == pytest.approx(0.05)
+    single = replace(joint, n=np.array([1, 3]), s2=np.array([np.nan, 1e-6]))
+    assert single.alone_alpha(0, 1, 3.0) == pytest.approx(0.05)
+
+
+def test_a_gain_that_is_alone_shares_nothing() -> None:
+    assert covariance_of_gains(model().variance, 0, [1]).own == 0.0
+
+
+@pytest.mark.parametrize(("rows", "needed"), [(219, 220), (1999, 210)])
+def test_without_a_pilot_a_cluster_is_assumed_for_every_twenty_rows(rows: int, needed: int) -> None:
+    """An effect that is seen at once needs ten of them."""
+    assert {line.rows for line in plan(9.0, pilot_rows=rows).lines} == {needed}

@@ -84,6 +84,12 @@ def test_the_interval_is_the_t_interval_with_three_terms(source):
         (difference, difference - half, difference + half), rel=1e-6
     )
     assert row.share == pytest.approx((v + w) / total)
+    shares = {share.strategy: share for share in comparison.variance}
+    for name, searched in (("good", v + w), ("given", w)):  # which was not searched
+        pair = [model.index(name), j]
+        rest = model.row_part[tuple(pair)]
+        rest += ((model.net_s2 + model.interaction)[pair] / model.n[pair]).sum()
+        assert shares[name].tuning == pytest.approx(searched / (searched + rest))
 
 
 def test_below_five_trials_there_is_no_verdict_on_strategies(source):
@@ -220,10 +226,9 @@ def test_a_difference_that_nothing_moves_has_neither_p_nor_verdict():
     )
     noise = SearchNoise({"base": 0.0, "good": 0.0}, 2.0, "trials")
     panel = SimpleNamespace(models={"auc": model}, identical=lambda a, b: a == b)
-    judge = searches._Judge(
-        Options("base"), panel, dict.fromkeys(model.names, 6), noise, replace(model, search=zero)
-    )
-    row = searches._row(judge, searches._family(judge), "good", 0.0)
+    ways = searches._ways(replace(model, search=zero), "base")
+    judge = searches._Judge(Options("base"), panel, dict.fromkeys(model.names, 6), noise, ways)
+    row = searches._row(judge, "good", 0.0)
     assert (row.verdict, row.reason) == ("no verdict", "the difference varies with nothing")
     assert row.difference.value == pytest.approx(0.1)
     assert np.isnan([row.p_adjusted, row.difference.low, row.share]).all()
