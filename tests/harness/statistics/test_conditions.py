@@ -261,8 +261,8 @@ def test_a_million_times_the_rows_and_a_thousand_seeds_are_the_most() -> None:
 def test_two_clusterings_have_the_fewer_effective_clusters_and_the_lower_bound() -> None:
     many = model(effective=12.0, df_bound=1.5)
     few = model(effective=7.0, df_bound=1.0)
-    for one, other in ((many, few), (few, many)):
-        both = one.crossed(other, model())
+    for user, item in ((many, few), (few, many)):
+        both = user.crossed(item, model())
         assert (both.effective, both.df_bound) == (7.0, 1.0)
 
 
