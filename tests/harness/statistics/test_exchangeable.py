@@ -27,6 +27,8 @@ def test_covariance_of_gains_is_that_of_the_joint_errors() -> None:
     assert spread.of_gains == pytest.approx(contrast @ ROWS @ contrast.T)
     between = [VARIANCE[i, j] for i, j in ((1, 2), (1, 3), (2, 3))]
     assert spread.own == pytest.approx(np.mean(between) / 2)
+    two = covariance_of_gains(VARIANCE, 0, [1, 2])
+    assert two.own == pytest.approx(VARIANCE[1, 2] / 2)
 
 
 def posterior(d: np.ndarray, spread: Spread) -> np.ndarray:

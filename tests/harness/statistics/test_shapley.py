@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,3 +106,13 @@ def test_drawn_orders_are_the_same_in_every_run() -> None:
     assert {frozenset(np.flatnonzero(row).tolist()) for row in first} == {
         frozenset(each) for each in passed
     }
+
+
+def test_up_to_five_players_are_exact_and_more_have_sixteen_orders() -> None:
+    assert coalitions(5).exact
+    drawn = coalitions(6)
+    assert not drawn.exact
+    assert len(drawn.by_draw) == 16
+    assert coalitions(6, seed=0).members.tolist() == drawn.members.tolist()
+    page = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+    assert "all 2^M up to five modalities, beyond them 16 drawn orders with their reverses" in page

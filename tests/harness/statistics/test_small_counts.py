@@ -24,6 +24,7 @@ from fusefront.harness.statistics.leverage import (
 )
 from fusefront.harness.statistics.measures.calibration import _clustered_se
 from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.rows import Axis, RowTable, cell_axis, contiguous, row_axis, units
 from fusefront.harness.statistics.score_source import MemorySource
@@ -202,3 +203,24 @@ def test_pairs_of_strategies_leave_controls_out() -> None:
     some = np.array([True, True, True, False])
     assert _of_strategies(model, some) == model.c_among(some) < model.c_all
     assert _of_strategies(model, np.ones(4, bool)) == model.c_all
+
+
+@pytest.mark.parametrize(("strategies", "seeds"), [(2, 40), (3, 12), (40, 2), (6, 3)])
+def test_the_correlation_of_seeds_is_the_mean_of_all_pairs_less_an_error(
+    strategies: int, seeds: int
+) -> None:
+    rng = np.random.default_rng(strategies)
+    values = 2 * np.resize([-1.0, 1.0, 0.5], seeds) + rng.normal(size=(strategies, seeds))
+    values += rng.normal(size=(strategies, 1))  # levels of their own
+    covariance = np.cov(values)
+    apart = ~np.eye(strategies, dtype=bool)
+    mean = covariance[apart].mean() / np.diag(covariance).mean()
+    expected = mean - 1 / np.sqrt((strategies - 1) * (seeds - 1))
+    assert 0.05 < expected < 0.95
+    assert pooled_correlation(values) == pytest.approx(expected)
+    alone = values - values.mean(0)
+    assert pooled_correlation(alone) == 0.0  # what differs on purpose is not correlated
+
+
+def test_equal_seeds_of_equal_strategies_keep_a_twentieth_apart() -> None:
+    assert pooled_correlation(np.tile(np.arange(50.0), (50, 1))) == 0.95
