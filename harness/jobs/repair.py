@@ -58,8 +58,6 @@ def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None)
             reasons.setdefault(beside, [f"is made again with {path}"])
     logs = [path for path in reasons if path.name == LOG]
     inside = [p for p in reasons if not any(other in p.parents for other in reasons)]
-    if not inside:
-        return []
     moved = []
     for base in dict.fromkeys(out if p.is_relative_to(out) else p.parent for p in inside):
         target, note = _fresh(base / FOLDER), []

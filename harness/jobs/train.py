@@ -264,8 +264,7 @@ def _work(
                     cause="paused" if kind == "paused" else str(message.get("cause", "error")),
                     seconds=seconds if isinstance(seconds, float) else None,
                 )
-                if kind == "done":
-                    _mirror(workspace, plan.store.name, [cell])
+                _mirror(workspace, plan.store.name, [cell])
             elif kind == "epoch" and workspace.mirror is not None:
                 workspace.mirror.epoch(cell, run_folder(cell, workspace.root), message)
             progress.tell(kind, cell, message)

@@ -13,6 +13,7 @@ from rich.console import Console
 from fusefront.datasets.errors import DataContractError, PlaceError
 from fusefront.datasets.locks import LIMIT, Wait, locked
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import StudyRequest, at_work, begin
 from fusefront.harness.jobs.train import Tuned
@@ -105,13 +106,26 @@ def test_severe_findings_are_on_record_before_they_end_the_study(
     def refuse(findings: Any, accept: Any) -> None:
         raise DataContractError(f"accepted: {accept!r}")
 
-    request = jobs.request("severe", **THIN)
+    request = jobs.request("severe", **THIN, tuning={"trials": 1})
     monkeypatch.setattr(pipeline, "refuse_severe", refuse)
     with pytest.raises(DataContractError, match=r"^accepted: \(\)$"):
         begin(request, console)
     folder = request.out / "studies" / "small"
     assert json.loads((folder / "audit.json").read_text())["format"] == 1
     assert not (folder / "study.yaml").exists()
+    assert not (folder / "tuning").exists()  # no search has begun
+
+
+def test_a_metric_that_nobody_offers_ends_a_study_as_it_begins(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output folder is durable by then, with every folder above it."""
+    durable: list[Path] = []
+    monkeypatch.setattr(pipeline, "make_folder", durable.append)
+    request = jobs.request("unknown", **THIN, comparison={"metrics": ["auc", "gaim"]})
+    with pytest.raises(UsageError, match=r"^metric 'gaim' is not known; known: "):
+        begin(request, console)
+    assert durable == [request.out]
 
 
 def test_commands_at_work_share_an_output_folder(

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs import controls as module
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import CONTROLS, check_study
@@ -39,6 +41,19 @@ def test_every_control_is_run_unless_refused(world: PreparedDataset) -> None:
     assert refused.without[modalities[0]] == f"Control {modalities[0]} was refused: done last week."
     assert len(refused.without) == 1 + len(modalities)
     assert added(plan(world, controls=False)) == []
+
+
+def test_a_shuffled_strategy_is_checked_as_the_studys_own(
+    world: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a user's part raises is reported with its name there."""
+    checked: list[str] = []
+    monkeypatch.setattr(module, "check_settings", lambda baseline, *_: checked.append(baseline))
+    study = check_study({**STUDY, "controls": True}, "s.yaml")
+    controls, _ = module.controls_of(study, schema_of(world), load_parts([]))
+    assert controls["shuffled"].baseline == "late_fusion"
+    assert "early_fusion" in checked
+    assert "late_fusion" not in checked
 
 
 def test_a_strategy_of_that_name_stands_for_the_control(world: PreparedDataset) -> None:

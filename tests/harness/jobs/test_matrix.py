@@ -114,6 +114,12 @@ def test_a_shuffled_control_takes_its_twins_winner(ragged: PreparedDataset) -> N
     assert {cell.spec.shuffle for cell in cells if cell.strategy == "dealt"} == {("text",)}
 
 
+def test_two_names_of_a_strategy_are_two_searches(ragged: PreparedDataset) -> None:
+    matrix = with_strategies(ragged, {"again": STUDY["strategies"]["new"]})
+    assert matrix.searched() == ["today", "new", "again"]
+    assert matrix.searched_as("again") == "again"
+
+
 def test_a_control_with_random_vectors_takes_its_twins_winner(ragged: PreparedDataset) -> None:
     twin = {**STUDY["strategies"]["new"], "role": "control", "randomize": ["text"]}
     matrix = with_strategies(ragged, {"drawn": twin})

@@ -249,8 +249,8 @@ def test_a_folder_goes_with_all_that_is_in_it_and_a_log_with_its_head(tmp_path: 
     log = study / "decisions.jsonl"
     chain.append(log, {"a": 1})
     head = chain.head_of(log)
-    moved = repair(damaged(run, run / "metrics.jsonl", log), tmp_path)
-    assert {place.path for place in moved} == {run, log, head}
+    moved = repair(damaged(run / "metrics.jsonl", run, log), tmp_path)
+    assert [place.path for place in moved] == [run, log, head]
     assert not head.exists()
     assert (moved[0].to / "metrics.jsonl").read_text() == "{"
 

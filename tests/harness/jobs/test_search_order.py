@@ -92,12 +92,12 @@ def test_a_search_is_trained_timed_and_frozen_in_this_order(
 ) -> None:
     """Three trials each; trials of a damaged search are not trained."""
     a, b = StandInSearch("a", 1, winner={"params": {"k": 3}}), StandInSearch("b", 2)
-    earlier = StandInSearch("kept", 0, unsound="[x] is damaged", frozen={"params": {"k": 1}})
+    earlier = StandInSearch("[kept]", 0, unsound="[x] is damaged", frozen={"params": {"k": 1}})
     out = StandInSearch("out", 0, unsound="[y] is damaged", examined=("[y] is damaged",))
     b.damaged = "[b] has a damaged trial"
     result, calls = tuned(workspace, monkeypatch, [a, b, earlier, out], timed=1, finalists=2)
     assert calls == [("trained", 3, "trial", "close", True), "closed", "timed"]
-    assert result.params == {"a": {"k": 3}, "kept": {"k": 1}}
+    assert result.params == {"a": {"k": 3}, "[kept]": {"k": 1}}
     assert result.left_out == {"out": "[y] is damaged"}
     assert (a.chosen_among, b.chosen_among) == (["finalists"], ())
     assert printed(workspace) == [
@@ -105,7 +105,7 @@ def test_a_search_is_trained_timed_and_frozen_in_this_order(
         "[it]",
         "b: no [trial] ended; its runs try the defaults",
         "damaged: [b] has a damaged trial",
-        "kept: its search stands on a damaged record, and the winner frozen before is kept",
+        "[kept]: its search stands on a damaged record, and the winner frozen before is kept",
         "left out: out: [y] is damaged",
     ]
 
