@@ -16,8 +16,11 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs import data_source, propose
 from fusefront.harness.jobs.data_source import (
+    Origin,
     describe,
     described,
+    note_origin,
+    origin_of,
     prepared,
     write_synthetic,
 )
@@ -79,6 +82,30 @@ def test_a_world_that_another_process_wrote_meanwhile_is_taken(
     assert load_spec(spec) == load_spec(whole / "dataset.yaml")
     assert write_synthetic(WORLD, tmp_path / "here") == spec
     assert len(locks) == 1  # none for a world that is there
+
+
+def test_a_study_keeps_where_it_and_its_data_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name or folder; a file goes first, and so does a data folder that is given."""
+    monkeypatch.chdir(tmp_path)
+    out, name, data = tmp_path / "out", Path("s"), Path("d")
+    folder = out / "studies" / "s"
+    folder.mkdir(parents=True)
+    assert origin_of(name, None, out) == (name, name, None)
+    recorded = folder / "study.yaml"
+    recorded.touch()
+    for known in (name, folder):
+        assert origin_of(known, data, out) == (recorded, recorded, data)
+    for noted, read in ((None, None), (data, tmp_path / "d")):
+        note_origin(folder, Origin(recorded, Path("mine.yaml"), noted))
+        for known in (name, folder):
+            assert origin_of(known, None, out) == (recorded, tmp_path / "mine.yaml", read)
+            assert origin_of(known, Path("e"), out)[1:] == (tmp_path / "mine.yaml", Path("e"))
+    other = Path("elsewhere") / "s"
+    assert origin_of(other, None, out) == (other, other, None)
+    name.touch()
+    assert origin_of(name, None, out) == (name, name, None)
 
 
 def test_a_spec_stands_beside_the_study_and_its_data_in_a_folder(tmp_path: Path) -> None:

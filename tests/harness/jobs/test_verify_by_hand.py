@@ -158,6 +158,9 @@ def test_a_matrix_is_missed_where_something_came_after_it(
     lost = [damage for damage in check.damages if "matrix.json" in damage.sentence]
     assert [damage.remake for damage in lost] == ([None] if name else [])
     assert check.remarks == (() if name else (NO_RUNS,))
+    assert str(study / "comparison.json") not in mended(
+        [check]
+    )  # where there is none, none is missed
 
 
 def test_a_matrix_that_cannot_be_read_is_named_once(trained_study: StudyFolder) -> None:
