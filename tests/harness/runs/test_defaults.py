@@ -45,13 +45,16 @@ def test_a_recipe_without_a_word_is_the_one_of_the_page() -> None:
         text = defaults[key]
         if value is None or value == {}:
             assert text in ("", BY_ROWS), key
+        elif isinstance(value, bool):
+            assert text == str(value).lower(), key
         elif isinstance(value, str):
             assert text == value
         else:
             assert float(str(text)) == value, key
     sizes = [Training().resolved(rows).batch_rows for rows in (1, 200 * 256, 200 * 2048, 10**9)]
     assert sizes == [256, 256, 2048, 8192]
-    assert EVERYWHERE == ("epochs", "max_candidates", "clip", "precision", "device")
+    everywhere = ("epochs", "max_candidates", "clip", "precision", "device", "deterministic")
+    assert everywhere == EVERYWHERE
 
 
 def test_a_study_without_a_word_is_measured_and_judged_as_the_pages_say() -> None:
