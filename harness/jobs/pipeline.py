@@ -119,9 +119,10 @@ def _jobs(request: StudyRequest, store: PreparedDataset, console: Console) -> in
         return request.jobs
     from fusefront.harness.serving.latency.lock import training_lock
 
-    with training_lock(_plain(console)):
+    tell = _plain(console)
+    with training_lock(tell):
         capacity = measured_capacity(store)
-    console.print(capacity.sentence(), markup=False)
+    tell(capacity.sentence())
     return capacity.workers
 
 
