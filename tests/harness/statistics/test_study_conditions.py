@@ -135,7 +135,8 @@ def test_an_expected_lead_stays_within_the_winners_interval() -> None:
 def test_an_undefined_metric_never_wins() -> None:
     names = ("today", "broken", "good")
     for theta, metric in (([0.7, np.nan, 0.8], "auc"), ([0.7, np.nan, 0.6], "logloss")):
-        zero, K = np.zeros(3), np.diag([1e-6, np.nan, 1e-6])
+        zero, K = np.zeros(3), np.eye(3) * 1e-6
+        K[1], K[:, 1] = np.nan, np.nan
         model = JointModel(names, np.array(theta), zero + 1e-6, np.full(3, 3), K, zero, K, 400, 400)
         own = families(model, "today", np.array([False, True, True]))
         controls = cast(Any, SimpleNamespace(role=lambda name: "control"))
