@@ -1,11 +1,16 @@
 """The plan of memory: every size worked out by hand, at and beside each bound."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from fusefront.datasets.errors import SpecError
+from fusefront.datasets.preparing import pipeline
 from fusefront.datasets.preparing.budget import Budget, RowBytes, parse_size, plan, size
 from fusefront.datasets.preparing.counters import disk_of
+from fusefront.datasets.preparing.history_widths import Entries
 from fusefront.datasets.preparing.spill import _bucket
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 
@@ -126,7 +131,7 @@ def test_sizes_are_said_in_the_largest_unit_that_they_fill(count: int, sentence:
     assert size(count) == sentence
 
 
-def counted(*counters: object) -> DatasetSpec:
+def counted(*counters: object, **more: object) -> DatasetSpec:
     raw = {
         "name": "shop",
         "interactions": {"path": "log.parquet"},
@@ -135,6 +140,7 @@ def counted(*counters: object) -> DatasetSpec:
         "history": {"from": "log", "max_length": 5},
         "items": {"keys": "log"},
         "counters": list(counters),
+        **more,
     }
     return parse_spec(raw, "spec")
 
@@ -143,6 +149,43 @@ def test_counters_need_files_and_none_need_none() -> None:
     """A record of 25 bytes twice, a result of 24, two sums of 8, and the row's time of 8."""
     assert disk_of(counted(), "s", 1000) == 0
     assert disk_of(counted({"of": "user"}), "s", 1000) == 1000 * (2 * 25 + 24 + 2 * 8 + 8)
+
+
+def test_many_counters_need_their_sums_and_numbers_at_the_end() -> None:
+    """Twelve fields: two sums of 8 each, two numbers of 8 each (shown, rate), the row's time."""
+    fields = [f"f{number}" for number in range(12)]
+    spec = counted(
+        *({"of": f"request.{field}"} for field in fields),
+        request_fields=[{"column": field, "type": "category"} for field in fields],
+    )
+    assert disk_of(spec, "s", 1000) == 1000 * (12 * 16 + 12 * 2 * 8 + 8)
+
+
+def test_drawn_rows_and_what_a_history_reads_are_planned_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three negatives beside each positive; a history column of 20 entries, the newest 7 kept."""
+    planned: list[tuple[object, ...]] = []
+
+    def plan(*words: object) -> Budget:
+        planned.append(words)
+        return Budget(0, 0, 0, 0, 64)
+
+    monkeypatch.setattr(pipeline, "plan", plan)
+    drawn: dict[str, Any] = {
+        "negatives": {"per_positive": 3},
+        "columns": {"user": "u", "item": "i", "timestamp": "t"},
+    }
+    spec = counted({"of": "user"}, **drawn)
+    recorder: Any = SimpleNamespace(
+        dtype=np.dtype("V10"), clock=SimpleNamespace(unit="s"), kinds=None
+    )
+    budget = pipeline._budget(spec, recorder, 1000, 50, Entries(20, 7), 9)
+    assert planned == [(1000, RowBytes(40, 4, 28), 50, 9)]
+    assert budget.disk == disk_of(spec, "s", 4000)
+    column = counted(history={"from": "list", "column": "h", "max_length": 7}, **drawn)
+    assert pipeline._budget(column, recorder, 1000, 50, Entries(20, 7), 9).disk == 64
+    assert planned[-1] == (1000, RowBytes(40, 160, 28), 50, 9)
 
 
 def test_buckets_are_users_by_their_first_bits() -> None:
