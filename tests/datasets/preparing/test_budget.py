@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from fusefront.datasets.errors import SpecError
+from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing import pipeline
 from fusefront.datasets.preparing.budget import Budget, RowBytes, parse_size, plan, size
-from fusefront.datasets.preparing.counters import disk_of
+from fusefront.datasets.preparing.counters import disk_of, facts_of_counters
 from fusefront.datasets.preparing.history_widths import Entries
 from fusefront.datasets.preparing.spill import _bucket
+from fusefront.datasets.preparing.splits import Cuts
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 
 MIB = 1 << 20
@@ -186,6 +188,14 @@ def test_drawn_rows_and_what_a_history_reads_are_planned_for(
     column = counted(history={"from": "list", "column": "h", "max_length": 7}, **drawn)
     assert pipeline._budget(column, recorder, 1000, 50, Entries(20, 7), 9).disk == 64
     assert planned[-1] == (1000, RowBytes(40, 160, 28), 50, 9)
+
+
+def test_rates_shrink_to_the_share_of_positives_in_train() -> None:
+    spec = counted({"of": "user"})
+    train = SplitCounts(requests=2, rows=8, positives=2, groups=1)
+    facts = facts_of_counters(spec, train, "s", Cuts(spec.split, 7, 9))
+    assert facts is not None
+    assert (facts.rate, facts.train_until) == (0.25, 7)
 
 
 def test_buckets_are_users_by_their_first_bits() -> None:

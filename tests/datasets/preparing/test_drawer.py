@@ -100,6 +100,8 @@ def test_items_are_drawn_once_they_were_seen_strictly_before() -> None:
     assert highest == [0, 5, 5, 3, 3, 1, 1]
     middle = draws._pick(np.full(7, 0.5), times).tolist()
     assert middle == [0, 5, 5, 5, 5, 3, 3]
+    alone = drawer(n=1, items=2, first_seen=np.array([0, 40, 10]))
+    assert alone._pick(np.full(3, 0.5), np.array([10, 11, 41])).tolist() == [0, 2, 1]
 
 
 def test_popular_items_are_drawn_among_the_events_before() -> None:
@@ -109,6 +111,9 @@ def test_popular_items_are_drawn_among_the_events_before() -> None:
     places = {0.0: [0, 4, 4, 4], 0.5: [0, 2, 2, 4], 0.7: [0, 2, 4, 1], 1 - 2**-53: [0, 2, 4, 3]}
     for draw, expected in places.items():
         assert draws._pick(np.full(4, draw), times).tolist() == expected
+    alone = PositiveEvents(np.array([10]), np.array([4], np.int32))
+    one_before = drawer(n=1, items=5, events=alone)._pick(np.zeros(2), np.array([10, 11]))
+    assert one_before.tolist() == [0, 4]
 
 
 @pytest.mark.parametrize(("part", "block"), [(7, 3), (1 << 23, 1 << 20), (40, 7)])
