@@ -133,7 +133,8 @@ def _single(model: onnx.ModelProto, tables: tuple[str, str], observed: Observed)
         moving = [name for name in node.input if name and name not in fixed]
         if node.op_type == "Expand":
             moving = moving[:1] if rules.is_shape(model, node.input[1]) else [*moving, ""]
-        if not moving or not set(moving) <= single or not _keeps_places(node, model, observed):
+        of_one = all(name in single for name in moving)
+        if not moving or not of_one or not _keeps_places(node, model, observed):
             continue
         shapes = [[value.shape for value in observed.get(name, [])] for name in node.output]
         if all(

@@ -165,3 +165,12 @@ def test_items_with_the_same_slots_share_a_pattern() -> None:
     ]
     assert slots.tolist() == [sorted(set(own)).index(pattern) for pattern in own]
     assert len(set(own)) > 2
+
+
+def test_one_kind_of_event_is_told_from_none(tmp_path: Path) -> None:
+    """Two rows an item: of the kind, and of no kind."""
+    model, codes, schema = trained("early_fusion", None, kinds=1)
+    scorer = Scorer(export_online(model, codes, schema, tmp_path / "scorer.onnx"))
+    assert {"history", "history_kinds"} <= set(scorer.inputs)
+    (feed,) = random_feeds(schema, SIZES[1:2], seed=7)
+    assert difference(scorer.logits(feed), eager_logits(model, codes, feed)) <= TOLERANCE

@@ -152,3 +152,15 @@ def test_both_graphs_of_a_core_are_in_integers() -> None:
         names = [value.name for value in session.get_inputs()]
         (logits,) = session.run(["logits"], {name: fed[name] for name in names})
         assert 0 < np.abs(logits - expected).max() < 0.1 * expected.std()
+
+
+def test_what_differs_by_what_is_allowed_is_taken(
+    parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "_worst", lambda *_: TOLERANCE)
+    core = export_core(*parts)
+    assert core.max_difference == TOLERANCE
+    assert core.light is not None
+    monkeypatch.setattr(online, "_worst", lambda *_: np.nextafter(TOLERANCE, 1))
+    with pytest.raises(GateError, match=r"probabilities differ by 1e-05, allowed is 1e-05"):
+        export_core(*parts)
