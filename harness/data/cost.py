@@ -40,7 +40,7 @@ def code_bytes(model: Baseline, items: int, schema: Schema, candidates: int) -> 
     looks up, at two bytes a number."""
     with torch.no_grad():
         codes = model.eval().encode_items(torch.arange(min(items, CANDIDATES) + 1))
-    widths = codes.candidate.values.shape[-1], codes.history.values.shape[-1]
+    widths = codes.candidate.values.shape[1], codes.history.values.shape[1]
     return 2.0 * (widths[0] * candidates + widths[1] * schema.max_history)
 
 

@@ -13,8 +13,9 @@ Ints = NDArray[np.int64]
 
 def kinds_of(store: PreparedDataset) -> int:
     """How many kinds of events the histories tell apart; 0 where all events are of one kind."""
-    history = store.manifest.history
-    return 0 if store.history_kinds is None or history is None else len(history.kinds)
+    if store.history_kinds is None:
+        return 0
+    return len(store.manifest.history.kinds) if store.manifest.history else 0
 
 
 def distinct_events(history: Ints, kinds: Ints, items: int, most: int) -> Events:
