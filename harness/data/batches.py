@@ -5,6 +5,7 @@ Vectorised: no Python loop runs over rows.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +92,7 @@ class Batcher:
         if not len(order):
             return
         ends = cut_batches(self.units.length[order], batch_rows)
-        for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+        for begin, end in pairwise([0, *ends.tolist()]):
             yield self.batch(order[begin:end])
 
     def batch(self, chosen: Ints) -> RequestBatch:
