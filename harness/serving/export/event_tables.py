@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fusefront.baselines.contract import ItemCodes, kinds_in
 
-SLOT_BYTES = 8  # bytes of the number that encodes an item's slots
+SLOT_BYTES = np.dtype(np.int64).itemsize  # bytes of the number that encodes an item's slots
 EXACT = 2e-6  # error of a float32 sum, relative to a code's size
 
 
@@ -38,7 +38,7 @@ def split_rows(
 ) -> SplitRows | None:
     """The rows [n * times, C] of all events as sums; None if they are not sums, or if sums take as
     many bytes."""
-    codes = values.reshape(len(slots), times, -1)
+    codes = values.reshape(len(slots), times, values.shape[1])
     patterns = int(slots.max()) + 1
     first = np.unique(slots, return_index=True)[1]  # an item of each pattern
     added = codes[first].astype(np.float64) - codes[first, :1]
