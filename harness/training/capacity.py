@@ -16,6 +16,7 @@ import psutil
 
 from fusefront.datasets.store import PreparedDataset
 
+MOST = 64  # as `--jobs` allows
 SECONDS = 0.4  # of each measurement
 ENOUGH = 0.95  # of the most that any number of processes does
 PROCESS = 700 << 20  # bytes of a training without data: the libraries, gradients, a batch
@@ -60,7 +61,7 @@ def measured_capacity(store: PreparedDataset) -> Capacity:
     """Measure how many trainings of a store's models to run at a time; takes a second or two."""
     free = psutil.virtual_memory().available
     in_memory = max(1, int(free // bytes_of_training(store)))
-    return choose(min(cores(), in_memory), in_memory, together)
+    return choose(min(cores(), in_memory, MOST), in_memory, together)
 
 
 def choose(most: int, in_memory: int, speed: Callable[[int], float]) -> Capacity:

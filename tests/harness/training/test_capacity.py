@@ -55,6 +55,8 @@ def test_memory_limits_what_is_measured(
     assert with_free(3 * share - 1) == Capacity(2, 2.0, 2)
     assert with_free(0.5 * share) == Capacity(1, 1.0, 1)
     assert with_free(100 * share) == Capacity(16, 16.0, 100)
+    monkeypatch.setattr(capacity, "cores", lambda: 192)
+    assert with_free(100 * share) == Capacity(64, 64.0, 100)  # the most that --jobs allows
 
 
 def test_the_choice_in_a_sentence() -> None:
