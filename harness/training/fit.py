@@ -43,18 +43,7 @@ def fit(
         warnings.filterwarnings("ignore", message=".*has no .*len.*|.*not a .*Sized.*")
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
-        trainer = pl.Trainer(
-            max_epochs=until - len(module.epochs),
-            accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[recipe.device],
-            devices=1,
-            gradient_clip_val=recipe.clip,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            callbacks=[epochs],
-        )
+        trainer = make_trainer(recipe, until - len(module.epochs), callbacks=[epochs])
         with deterministic(recipe.deterministic):
             if module.model.solved:
                 _solve(module, data)
@@ -67,6 +56,23 @@ def fit(
                 with products(module.tf32):
                     trainer.fit(module, datamodule=data)
     module.to("cpu")
+
+
+def make_trainer(recipe: Training, epochs: int, **options: Any) -> pl.Trainer:
+    """Lightning's trainer for so many epochs of a recipe, which itself writes and prints nothing;
+    `options` are the trainer's own."""
+    return pl.Trainer(
+        max_epochs=epochs,
+        accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[recipe.device],
+        devices=1,
+        gradient_clip_val=recipe.clip,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
 
 
 def device_of(recipe: Training, *, solved: bool = False) -> torch.device:

@@ -25,6 +25,7 @@ from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.allocator import keep_freed_memory
+from fusefront.harness.training.fit import make_trainer
 from fusefront.harness.training.module import ClickModule
 
 
@@ -42,19 +43,8 @@ def fresh_model(store: PreparedDataset, strategy: str) -> tuple[ClickModule, Req
 
 
 def by_trainer(module: ClickModule, data: RequestData, recipe: Training) -> float:
-    """CPU seconds of an epoch by Lightning's trainer, set up as `fit` does it."""
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        devices=1,
-        gradient_clip_val=recipe.clip,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-    )
+    """CPU seconds of an epoch by Lightning's trainer, as `fit` makes it."""
+    trainer = make_trainer(recipe, 1, limit_val_batches=0)
     begin = time.process_time()
     trainer.fit(module, data.train_dataloader())
     return time.process_time() - begin
