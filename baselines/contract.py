@@ -47,6 +47,13 @@ class ItemTable(NamedTuple):
     in_train: Tensor  # [n] bool: occurs in train, as a candidate or in a history
     impressions: Tensor  # [n] int64, train split only
     clicks: Tensor  # [n] int64, train split only
+    mapped: Mapping[str, Tensor] = {}  # of some modalities the vectors as they are stored, float16
+    # or float32: pages of a file that all processes share; never to be written to
+
+    def stored(self, modality: str) -> Tensor:
+        """[n, D_m] float16 or float32, for a table that a model keeps: the vectors as they are
+        stored, or a copy in float32 where they are not mapped."""
+        return self.mapped[modality] if modality in self.mapped else self.vectors[modality].clone()
 
 
 class Rows(NamedTuple):

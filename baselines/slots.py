@@ -6,52 +6,32 @@ side:      e = W [fields; numbers] + b
 An absent slot is a zero token whose presence is False.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import Context, ItemTable, Parts, Schema, no_loss
 from fusefront.baselines.fields import FieldEmbedding, small_embedding
+from fusefront.baselines.frozen import FitVectors, freeze
 from fusefront.baselines.initial import near_identity
 from fusefront.baselines.settings import Part, find_part, make_part
 
 JOINT = "joint"  # name of the single slot of a joint compressor
-_FITTING: ContextVar[bool] = ContextVar("fitting", default=True)
-
-
-@contextmanager
-def unfitted() -> Iterator[None]:
-    """Within the context, build models without fitting compressors, because a trained state is
-    loaded next."""
-    token = _FITTING.set(False)
-    try:
-        yield
-    finally:
-        _FITTING.reset(token)
 
 
 class CompressedModality(nn.Module):
     """One modality: the frozen table [n, F] and the compressor's learned part."""
 
+    frozen_tables = ("frozen",)
     frozen: Tensor
     fit_mask: Tensor
 
-    def __init__(self, compressor: nn.Module, rows: Tensor, fit_mask: Tensor, seed: int) -> None:
-        """Rows [n, D], cleared where absent; the frozen part is fitted on those of `fit_mask` [n].
-
-        On the meta device, or `unfitted()`, nothing is fitted.
-        """
+    def __init__(self, compressor: nn.Module, source: FitVectors, seed: int) -> None:
+        """The compressor is fitted on the source's rows of its `fit_mask` (see `freeze`)."""
         super().__init__()
         self.compressor = compressor
-        self.register_buffer("fit_mask", fit_mask, persistent=False)
-        self.fitted: dict[str, float] = {}
-        if _FITTING.get() and not rows.is_meta:
-            self.fitted.update(compressor.fit(rows[fit_mask], seed).numbers)  # type: ignore[operator]
-        with torch.no_grad():
-            self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]
+        self.register_buffer("fit_mask", source.fit_mask, persistent=False)
+        table, self.fitted = freeze(compressor, source, seed)
+        self.register_buffer("frozen", table)
 
     def report(self) -> dict[str, float]:
         """The compressor's measures of its fit and, if it learns, of its current codes."""
@@ -100,20 +80,16 @@ class ItemSlots(nn.Module):
         self.register_buffer("in_train", items.in_train.clone())
         self.in_train: Tensor
         self.lift = nn.Linear(id_width, width, bias=False) if id_width not in (0, width) else None
-        sources = _sources(items, modalities, self.groups, joint=self.joint)
+        groups = [modalities] if self.joint and modalities else [(name,) for name in modalities]
+        widths = [sum(schema.modalities[name] for name in group) for group in groups]
         self.modalities = nn.ModuleList(
             CompressedModality(
-                make_part(
-                    "compressor",
-                    parts.compressors,
-                    fit_width(compressor, rows.shape[1]),
-                    rows.shape[1],
-                ),
-                rows,
-                usable & items.in_train,
+                make_part("compressor", parts.compressors, part, wide),
+                source_of(items, order, group, part),
                 seed,
             )
-            for rows, usable in sources
+            for group, wide in zip(groups, widths, strict=True)
+            for part in [fit_width(compressor, wide)]
         )
         self.project = nn.ModuleList(
             near_identity(nn.Linear(int(part.width_out), width, bias=False))  # type: ignore[arg-type]
@@ -211,34 +187,38 @@ def slot_names(
     return ("id",) * bool(id_width) + tuple(middle) + ("side",) * side
 
 
-def _sources(
-    items: ItemTable, modalities: tuple[str, ...], columns: list[int], *, joint: bool
-) -> list[tuple[Tensor, Tensor]]:
-    """(vectors [n, D], usable rows [n] bool) of each modality, or of all side by side.
+def source_of(
+    items: ItemTable, order: list[str], modalities: tuple[str, ...], part: Part
+) -> FitVectors:
+    """What a compressor of one modality, or of several side by side, is fitted on; `order` lists
+    all modalities as `items.present` does.
 
-    Absent rows are set to zero. Side by side, the gaps of an item that has another modality are
-    NaN, which the joint compressor fills.
+    Absent rows are zero. Side by side, the gaps of an item that has another modality are NaN,
+    which a joint compressor fills.
+
+    Raises:
+        ValueError: no item of train has one of the modalities.
     """
-    sources = []
-    for name, column in zip(modalities, columns, strict=True):
-        usable = items.present[:, column]
-        if not usable.is_meta and not bool((usable & items.in_train).any()):
+    usable = [items.present[:, order.index(name)] for name in modalities]
+    for name, there in zip(modalities, usable, strict=True):
+        if not there.is_meta and not bool((there & items.in_train).any()):
             raise ValueError(
                 f"no train item has modality {name!r}; leave it out of 'modalities' or check the "
                 "data"
             )
-        gap = torch.nan if joint else 0.0
-        rows = items.vectors[name].float().masked_fill(~usable.unsqueeze(-1), gap)
-        sources.append((rows, usable))
-    if joint and sources:
-        return [_side_by_side(sources)]
-    return sources
+    any_there = torch.stack(usable).any(0)
 
+    def rows() -> Tensor:
+        gap = torch.nan if len(modalities) > 1 else 0.0
+        vectors = [
+            items.vectors[name].float().masked_fill(~there.unsqueeze(-1), gap)
+            for name, there in zip(modalities, usable, strict=True)
+        ]
+        if len(vectors) == 1:
+            return vectors[0]
+        return torch.cat(vectors, -1).masked_fill(~any_there.unsqueeze(-1), 0.0)
 
-def _side_by_side(sources: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    usable = torch.stack([usable for _, usable in sources]).any(0)
-    rows = torch.cat([rows for rows, _ in sources], -1)
-    return rows.masked_fill(~usable.unsqueeze(-1), 0.0), usable
+    return FitVectors(modalities, part, rows, any_there & items.in_train)
 
 
 def fit_width(spec: Part, width: int) -> Part:

@@ -67,6 +67,9 @@ class Compressor(nn.Module):
     paper: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
     joint: ClassVar[bool] = False  # takes the modalities side by side, NaN where one is absent
+    fit_uses: ClassVar[str] = "model"  # besides the rows: "rows" nothing more, "seed" also the
+    # seed, "model" also the module's own first weights. Of the first two the trainings of a study
+    # share one table
 
     def __init__(self, width_in: int) -> None:
         super().__init__()

@@ -64,10 +64,9 @@ class ItemTokens(nn.Module):
         )
         self.modalities = list(schema.modalities)
         self.names = [f"vector_{m}" for m in range(len(self.vectors))]
-        for name, modality, column in zip(self.names, schema.modalities, range(99), strict=False):
-            absent = ~items.present[:, column].unsqueeze(-1)
-            rows = items.vectors[modality].float()
-            self.register_buffer(name, rows.masked_fill(absent, 0.0))
+        for name, modality in zip(self.names, schema.modalities, strict=True):
+            self.register_buffer(name, items.stored(modality))
+        self.frozen_tables = tuple(self.names)
         self.register_buffer("present", items.present.clone())
         self.register_buffer("in_train", items.in_train.clone())
         self.register_buffer("field_ids", items.fields.clone())
@@ -87,6 +86,6 @@ class ItemTokens(nn.Module):
             self.fields(Context(self.field_ids[ids], self.numbers[ids])),
         ]
         for m, (name, project) in enumerate(zip(self.names, self.vectors, strict=True)):
-            rows = self.get_buffer(name)[ids].masked_fill(~there[:, [m]], 0.0)
-            pieces.append(project(rows))
+            rows = self.get_buffer(name)[ids].to(self.ids.weight.dtype)
+            pieces.append(project(rows.masked_fill(~there[:, [m]], 0.0)))
         return torch.cat(pieces, -1)

@@ -15,7 +15,7 @@ from fusefront.baselines.poolers.similarity import bucket, cosines, direction, t
 from fusefront.baselines.published.base import ItemTokens, Published
 from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 from fusefront.baselines.settings import make_part
-from fusefront.baselines.slots import CompressedModality, ItemSlots
+from fusefront.baselines.slots import CompressedModality, ItemSlots, source_of
 
 
 class Content(nn.Module):
@@ -30,12 +30,11 @@ class Content(nn.Module):
         super().__init__()
         self.register_buffer("present", items.present.clone())
         modalities = []
-        for m, (name, width) in enumerate(schema.modalities.items()):
-            there = items.present[:, m]
+        for name, width in schema.modalities.items():
             spec = {"name": "pca", "k": min(content, width), "whiten": False}
             pca = make_part("compressor", parts.compressors, spec, width)
-            rows = items.vectors[name].float().masked_fill(~there.unsqueeze(-1), 0.0)
-            modalities.append(CompressedModality(pca, rows, there & items.in_train, seed))
+            source = source_of(items, list(schema.modalities), (name,), spec)
+            modalities.append(CompressedModality(pca, source, seed))
         self.modalities = nn.ModuleList(modalities)
         self.widths: Sequence[int] = [part.width_out for part in modalities]
         self.width_out = sum(self.widths)

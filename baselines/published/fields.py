@@ -68,9 +68,8 @@ class FieldTokens(nn.Module):
             nn.Linear(wide, width, bias=False) for wide in schema.modalities.values()
         )
         for m, modality in enumerate(schema.modalities):
-            absent = ~items.present[:, m].unsqueeze(-1)
-            rows = items.vectors[modality].float()
-            self.register_buffer(f"vector_{m}", rows.masked_fill(absent, 0.0))
+            self.register_buffer(f"vector_{m}", items.stored(modality))
+        self.frozen_tables = tuple(f"vector_{m}" for m in range(len(self.vectors)))
         self.register_buffer("present", items.present.clone())
         self.register_buffer("in_train", items.in_train.clone())
         self.register_buffer("field_ids", items.fields.clone())
@@ -92,8 +91,8 @@ class FieldTokens(nn.Module):
         if self.side.count:
             pieces.append(self.side(Context(self.field_ids[ids], self.numbers[ids])))
         for m, project in enumerate(self.vectors):
-            rows = self.get_buffer(f"vector_{m}")[ids].masked_fill(~there[:, [m]], 0.0)
-            pieces.append(project(rows))
+            rows = self.get_buffer(f"vector_{m}")[ids].to(self.ids.weight.dtype)
+            pieces.append(project(rows.masked_fill(~there[:, [m]], 0.0)))
         return torch.cat(pieces, -1)
 
     def forward(self, request: Request) -> Tensor:

@@ -13,6 +13,7 @@ class LearnedBottleneck(Compressor):
     vector."""
 
     name: ClassVar[str] = "bottleneck"
+    fit_uses: ClassVar[str] = "rows"
     paper: ClassVar[str] = "Hinton and Salakhutdinov 2006, Science (autoencoder)"
     choices: ClassVar = {"k": (16, 32, 64, 128), "weight": (0.0, 0.1)}
 

@@ -16,6 +16,7 @@ class PretrainedBottleneck(Compressor):
     """A nonlinear PCA: min |D(E(x)) - x|² by Adam over shuffled items, then frozen."""
 
     name: ClassVar[str] = "bottleneck_pretrained"
+    fit_uses: ClassVar[str] = "seed"
     paper: ClassVar[str] = "Hinton and Salakhutdinov 2006, Science"
     choices: ClassVar = {"k": (16, 32, 64, 128), "epochs": (5, 20)}
 

@@ -14,6 +14,7 @@ class HalfRows(Compressor):
     """Two bytes a number."""
 
     name: ClassVar[str] = "float16"
+    fit_uses: ClassVar[str] = "rows"
     paper: ClassVar[str] = "IEEE 754-2008"
 
     @property

@@ -16,6 +16,7 @@ class Int8Rows(Compressor):
     """One byte a number."""
 
     name: ClassVar[str] = "int8"
+    fit_uses: ClassVar[str] = "rows"
     paper: ClassVar[str] = "Jacob et al. 2018, CVPR"
 
     @property

@@ -18,6 +18,7 @@ class Matryoshka(Compressor):
     """Prefixes k, k/2, k/4, ... down to `least` in one projection."""
 
     name: ClassVar[str] = "matryoshka"
+    fit_uses: ClassVar[str] = "rows"
     paper: ClassVar[str] = (
         "Kusupati et al. 2022, NeurIPS; Rippel et al. 2014, ICML (nested dropout)"
     )

@@ -11,6 +11,7 @@ class NoCompression(Compressor):
     """Rows pass unchanged; absent ones are zero."""
 
     name: ClassVar[str] = "none"
+    fit_uses: ClassVar[str] = "rows"
 
     @property
     def width_frozen(self) -> int:

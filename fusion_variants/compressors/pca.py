@@ -16,6 +16,7 @@ class Pca(Compressor):
     """The k directions of most variance of one modality, frozen."""
 
     name: ClassVar[str] = "pca"
+    fit_uses: ClassVar[str] = "rows"
     paper: ClassVar[str] = "Hotelling 1933; per modality: Zhou 2025, arXiv 2504.18961"
     choices: ClassVar = {"k": (16, 32, 64, 128), "whiten": (False, True)}
 

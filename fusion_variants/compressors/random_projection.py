@@ -13,6 +13,7 @@ class RandomProjection(Compressor):
     """A projection without learning, the baseline for every other compressor."""
 
     name: ClassVar[str] = "random_projection"
+    fit_uses: ClassVar[str] = "seed"
     paper: ClassVar[str] = "Johnson and Lindenstrauss 1984"
     choices: ClassVar = {"k": (16, 32, 64, 128)}
 

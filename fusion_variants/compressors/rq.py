@@ -18,6 +18,7 @@ class ResidualCodes(Compressor):
     """A vector as `levels` small integers: 3 bytes an item instead of thousands."""
 
     name: ClassVar[str] = "rq"
+    fit_uses: ClassVar[str] = "seed"
     paper: ClassVar[str] = "Chen et al. 2010, Sensors; Rajput et al. 2023, NeurIPS (semantic ids)"
     choices: ClassVar = {"k": (16, 32, 64), "levels": (2, 3, 4), "codes": (64, 256)}
 

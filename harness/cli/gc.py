@@ -12,7 +12,10 @@ from fusefront.harness.cli.options import Json, Out
 def gc(
     out: Out = Path("out"),
     unused: Annotated[
-        bool, typer.Option("--unused", help="Also show runs, stores and worlds that no study uses.")
+        bool,
+        typer.Option(
+            "--unused", help="Also show runs, stores, worlds and shared tables that no study uses."
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete what is shown.")] = False,
     as_json: Json = False,

@@ -4,7 +4,6 @@ Vectorised: no Python loop runs over rows.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,37 +16,54 @@ from fusefront.datasets.store import PreparedDataset, Split
 from fusefront.harness.data.events import distinct_events, kinds_of
 
 Ints = NDArray[np.int64]
+PIECE = 1 << 18  # units at a time
 
 
-@dataclass(frozen=True)
 class RequestUnits:
-    """Requests cut into units of at most `max_candidates` rows: request index, first row, number of
-    rows; each [units]."""
+    """Requests cut into units of at most `max_candidates` rows; `row_start` [requests + 1] are the
+    requests' borders. Each piece of a longer request repeats its history.
 
-    request: Ints
-    start: Ints
-    length: Ints
+    A request without rows is in no unit. Where every request is one unit, nothing is kept of them.
+
+    >>> units = RequestUnits(np.array([0, 3, 8]), 4)
+    >>> [part.tolist() for part in units.at(np.arange(3))]
+    [[0, 1, 1], [0, 3, 7], [3, 4, 1]]
+    """
+
+    def __init__(self, row_start: NDArray[np.int64], max_candidates: int) -> None:
+        self.row_start, self.max_candidates = row_start, max_candidates
+        rows = np.diff(row_start)
+        self._pieces: tuple[Ints, Ints] | None = None  # each unit's request, rows before it there
+        if rows.max(initial=1) > max_candidates or rows.min(initial=1) < 1:
+            pieces = -(-rows // max_candidates)
+            request = np.repeat(np.arange(len(rows)), pieces)
+            first = np.repeat(np.cumsum(pieces) - pieces, pieces)
+            self._pieces = request, (np.arange(len(request)) - first) * max_candidates
 
     def __len__(self) -> int:
-        return len(self.request)
+        return len(self.row_start) - 1 if self._pieces is None else len(self._pieces[0])
 
+    def at(self, chosen: Ints) -> tuple[Ints, Ints, Ints]:
+        """Request, first row and number of rows of the units with indices `chosen` [k], each
+        [k]."""
+        request, offset = chosen, np.int64(0)
+        if self._pieces is not None:
+            request, offset = self._pieces[0][chosen], self._pieces[1][chosen]  # type: ignore[assignment]
+        begin, end = self.row_start[request], self.row_start[request + 1]
+        return request, begin + offset, np.minimum(end - begin - offset, self.max_candidates)
 
-def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> RequestUnits:
-    """Split requests of more than `max_candidates` rows; `row_start` [requests + 1] are their
-    borders.
+    @property
+    def length(self) -> NDArray[np.int32]:
+        """The number of rows of each unit [units]."""
+        return self.lengths(np.arange(len(self)))
 
-    Each piece repeats the history of its request.
-
-    >>> cut_requests(np.array([0, 3, 8]), 4).length.tolist()
-    [3, 4, 1]
-    """
-    rows = np.diff(row_start)
-    pieces = -(-rows // max_candidates)
-    request = np.repeat(np.arange(len(rows)), pieces)
-    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
-    offset = (np.arange(len(request)) - first) * max_candidates
-    start = row_start[:-1][request] + offset
-    return RequestUnits(request, start, np.minimum(rows[request] - offset, max_candidates))
+    def lengths(self, order: Ints) -> NDArray[np.int32]:
+        """The number of rows of the units with indices `order` [n], in pieces, as all of a log are
+        looked up for an epoch."""
+        rows = np.empty(len(order), np.int32)
+        for start in range(0, len(order), PIECE):
+            rows[start : start + PIECE] = self.at(order[start : start + PIECE])[2]
+        return rows
 
 
 def most_batches(rows: int, batch_rows: int) -> int:
@@ -55,7 +71,7 @@ def most_batches(rows: int, batch_rows: int) -> int:
     return max(1, round(rows / batch_rows))
 
 
-def cut_batches(length: Ints, batch_rows: int) -> Ints:
+def cut_batches(length: NDArray[np.integer[Any]], batch_rows: int) -> Ints:
     """Cut units of `length` [units] rows into consecutive batches of about `batch_rows` rows.
 
     Returns the end of each batch [batches], as an index into the units. Batches are as even as
@@ -65,10 +81,12 @@ def cut_batches(length: Ints, batch_rows: int) -> Ints:
     >>> cut_batches(np.array([3, 3, 3, 3, 1]), 6).tolist()
     [2, 5]
     """
-    total = np.cumsum(length)
-    batches = most_batches(int(total[-1]), batch_rows)
-    batch = (total - 1) * batches // total[-1]
-    return np.append(np.flatnonzero(np.diff(batch)) + 1, len(length))
+    batch = np.cumsum(length, dtype=np.int64)  # in place: a log has millions of units
+    rows = int(batch[-1])
+    batch -= 1
+    batch *= most_batches(rows, batch_rows)
+    batch //= rows
+    return np.append(np.flatnonzero(batch[1:] != batch[:-1]) + 1, len(length))
 
 
 class Batcher:
@@ -80,7 +98,7 @@ class Batcher:
         self.kinds = store.history_kinds
         self.most_kinds = kinds_of(store)
         self.max_history = store.manifest.schema_.max_history
-        self.units = cut_requests(np.asarray(self.split.row_start), max_candidates)
+        self.units = RequestUnits(np.asarray(self.split.row_start), max_candidates)
         self.in_batch = np.zeros(store.manifest.schema_.items + 1, bool)
         self.place = np.zeros(len(self.in_batch), np.int64)  # item -> position in the batch
         self.rows = len(self.split.item)
@@ -91,21 +109,21 @@ class Batcher:
         order = np.arange(len(self.units)) if order is None else order
         if not len(order):
             return
-        ends = cut_batches(self.units.length[order], batch_rows)
+        ends = cut_batches(self.units.lengths(order), batch_rows)
         for begin, end in pairwise([0, *ends.tolist()]):
             yield self.batch(order[begin:end])
 
     def batch(self, chosen: Ints) -> RequestBatch:
         """One batch of the units with indices `chosen` [k]: real entries and rows are looked up,
         then padded."""
-        request, first = self.units.request[chosen], self.units.start[chosen]
-        rows = _PaddedLists.of(first, self.units.length[chosen], left=False)
+        request, first, count = self.units.at(chosen)
+        rows = _PaddedLists.of(first, count, left=False)
         full = np.asarray(self.split.history_length[request], np.int64)
         length = np.minimum(full, self.max_history)
         end = np.asarray(self.split.history_start[request], np.int64) + full
         entries = _PaddedLists.of(end - length, length, left=True)
         items, history, candidates = self._distinct(
-            self.history[entries.place], self.split.item[rows.place]
+            np.take(self.history, entries.place).astype(np.int64), self.split.item[rows.place]
         )
         history = entries.padded(history)
         kinds = None
@@ -128,7 +146,7 @@ class Batcher:
             torch.from_numpy(np.asarray(self.split.group[request], np.int64)),
             None if kinds is None else distinct_events(history, kinds, len(items), self.most_kinds),
             torch.from_numpy(entries.slot),
-            int((self.units.length[chosen] * length).sum()),
+            int((count * length).sum()),
         )
 
     def _distinct(
@@ -142,7 +160,7 @@ class Batcher:
         items = np.flatnonzero(self.in_batch)  # (U,) sorted, items[0] == 0
         self.in_batch[items] = False
         self.place[items] = np.arange(len(items))
-        return items, self.place[history], self.place[candidates]
+        return items, np.take(self.place, history), self.place[candidates]
 
 
 def moved(batch: RequestBatch, device: torch.device) -> RequestBatch:

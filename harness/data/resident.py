@@ -105,9 +105,9 @@ class ResidentBatcher(Batcher):
         self.device = device
         self.log = history_log(store, device) if log is None else log
         columns = self.split
-        self.unit_request = _placed(self.units.request, device)
-        self.unit_start = _placed(self.units.start, device)
-        self.unit_length = _placed(self.units.length, device)
+        self.unit_request, self.unit_start, self.unit_length = (
+            _placed(part, device) for part in self.units.at(np.arange(len(self.units)))
+        )
         full = np.asarray(columns.history_length, np.int64)
         self.length = np.minimum(full, self.max_history)  # [R], the host's
         end = np.asarray(columns.history_start, np.int64) + full
@@ -130,7 +130,7 @@ class ResidentBatcher(Batcher):
         order = np.arange(len(self.units)) if order is None else order
         if not len(order):
             return
-        yield from self._stream(order, cut_batches(self.units.length[order], batch_rows))
+        yield from self._stream(order, cut_batches(self.units.lengths(order), batch_rows))
 
     def batch(self, chosen: Ints) -> RequestBatch:
         """The units with indices `chosen` [k] as one batch."""
@@ -146,8 +146,8 @@ class ResidentBatcher(Batcher):
             yield self._batch(part, size, count)
 
     def _sizes(self, order: Ints, begins: Ints) -> list[Sizes]:
-        rows = self.units.length[order]
-        length = self.length[self.units.request[order]]
+        request, _, rows = self.units.at(order)
+        length = self.length[request]
         total, most = np.add.reduceat, np.maximum.reduceat
         columns = (
             most(rows, begins),

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import yaml
 from rich.console import Console
 
-from fusefront.datasets.audit.report import audit, refuse_severe
+from fusefront.datasets.audit.report import refuse_severe
 from fusefront.datasets.durable import make_folder, sweep
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.integrity import check_store
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
+from fusefront.harness.jobs.audited import audited
 from fusefront.harness.jobs.data_source import described, note_origin, origin_of, prepared
 from fusefront.harness.jobs.latency_fit import latency_of
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
@@ -93,7 +94,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Workspace
     check_store(store, whole=request.verify)
     plan = make_plan(study, store, parts, own)
     plan.searches(folder, begun=True)  # raises, before study.yaml changes, on other settings
-    findings = audit(store)
+    findings = audited(store)
     with locked(lock_file(request.out, "study", study.name), Wait(WHY, _plain(console))):
         for part in (folder, *folder.glob("tuning/*")):
             sweep(part)

@@ -32,6 +32,11 @@ PACKAGES = (
 )
 PARTS = PACKAGES[:2]  # classes in these packages are followed only if the model holds one
 TRAINER = ("fusefront.harness.training.run", "run")
+FIT = (  # how a compressor comes to be fitted, and on which rows
+    ("fusefront.baselines.frozen", "freeze"),
+    ("fusefront.baselines.slots", "source_of"),
+    ("fusefront.harness.data.tables", "item_table"),
+)
 
 Symbol = tuple[str, str]  # (module, name at its top level)
 Read = Callable[[str], str]  # module name to source text
@@ -47,9 +52,18 @@ class Code(NamedTuple):
 
 def code_of(model: Baseline, read: Read | None = None) -> Code:
     """The code that a model's training depends on; the model may be on the meta device."""
+    return _code(model, [TRAINER], read)
+
+
+def code_of_fit(compressor: nn.Module, read: Read | None = None) -> str:
+    """The hash of the code that a compressor's frozen table depends on."""
+    return _code(compressor, list(FIT), read).version
+
+
+def _code(model: nn.Module, starts: list[Symbol], read: Read | None) -> Code:
     classes = {base for part in model.modules() for base in type(part).__mro__}
     texts: dict[str, list[str]] = {}
-    for (module, name), text in sorted(_reach(classes, read or _read).items()):
+    for (module, name), text in sorted(_reach(classes, starts, read or _read).items()):
         texts.setdefault(module, []).append(f"{name}={text}")
     sources = {module: _hash("\n".join(lines)) for module, lines in texts.items()}
     for part in classes:
@@ -66,14 +80,15 @@ def changed_sources(before: Mapping[str, str], now: Mapping[str, str]) -> list[s
 
 def reached(model: Baseline, read: Read | None = None) -> dict[Symbol, str]:
     """(module, name) of every definition that the model's training depends on -> its code."""
-    return _reach({base for part in model.modules() for base in type(part).__mro__}, read or _read)
+    classes = {base for part in model.modules() for base in type(part).__mro__}
+    return _reach(classes, [TRAINER], read or _read)
 
 
-def _reach(classes: set[type], read: Read) -> dict[Symbol, str]:
+def _reach(classes: set[type], starts: list[Symbol], read: Read) -> dict[Symbol, str]:
     """Every definition that can be reached -> its code; repeats until nothing new is referred
     to."""
     todo = [
-        TRAINER,
+        *starts,
         *((part.__module__, part.__qualname__.split(".")[0]) for part in classes if _inside(part)),
     ]
     texts: dict[Symbol, str] = {}

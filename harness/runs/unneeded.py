@@ -25,6 +25,7 @@ Kind = Literal[
     "unfinished run",
     "run of no study",
     "store of no study",
+    "tables of no study",
     "world of no study",
     "moved aside by verify",
 ]
@@ -47,8 +48,8 @@ class Used(NamedTuple):
 
 
 def unneeded(out: Path, *, unused: bool = False) -> list[Unneeded]:
-    """What can be deleted; with `unused` also runs, stores and worlds that no study under `out`
-    uses.
+    """What can be deleted; with `unused` also runs, stores, worlds and shared tables that no study
+    under `out` uses.
 
     Raises:
         DataContractError: with `unused`, a study's record cannot be read, so that what it uses is
@@ -167,6 +168,10 @@ def _unused(out: Path, needs: Used) -> Iterator[tuple[Kind, Path]]:
     for manifest in sorted((out / "prepared").glob("*/[!.]*/manifest.json")):
         if manifest.parent.resolve() not in needs.stores:
             yield "store of no study", manifest.parent
+    used_data = {(path.parent.name, path.name) for path in needs.stores}
+    for tables in sorted((out / "frozen").glob("*/*")):
+        if (tables.parent.name, tables.name) not in used_data:
+            yield "tables of no study", tables
     for note in sorted((out / "data").glob("[!.]*/complete.json")):
         if note.parent.name not in needs.worlds:
             yield "world of no study", note.parent

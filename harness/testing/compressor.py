@@ -13,6 +13,7 @@ from fusefront.harness.testing.compressor_checks import (
     check_alone,
     check_exported,
     check_fit,
+    check_fit_uses,
     check_gaps,
     check_presence,
     check_restored,
@@ -49,6 +50,7 @@ def compressor_promises(
     yield declared(COMPRESSOR, kind, fitted.build, getattr(kind, "choices", {}))
     yield Promise("tables and outputs have their widths", lambda: check_widths(fitted), gate=True)
     yield Promise("a seed repeats the fit", lambda: check_fit(fitted), gate=True)
+    yield Promise("its fit uses what it says", lambda: check_fit_uses(fitted))
     yield Promise("an absent row is zero and moves nothing", lambda: check_presence(fitted))
     yield Promise("a row is compressed alone as among others", lambda: check_alone(fitted))
     if kind.joint:

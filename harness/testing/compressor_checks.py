@@ -129,6 +129,38 @@ def check_fit(fitted: Fitted) -> None:
         raise ShapeError(f"{fitted.label}: its report holds something else than numbers")
 
 
+def check_fit_uses(fitted: Fitted) -> None:
+    """The fit depends on what `fit_uses` says: trainings share its table on this word."""
+    uses = fitted.build().fit_uses
+    if uses not in ("rows", "seed", "model"):
+        raise SeedError(
+            f"{fitted.label}: fit_uses is {uses!r}; expected 'rows', 'seed' or 'model', what its "
+            "fit depends on"
+        )
+    if uses == "model":
+        return
+    broken = SeedError(
+        f"{fitted.label}: fit_uses is {uses!r}, but its fit depends on more: "
+        + ("its own first weights; say 'model'" if uses == "seed" else "say 'seed' or 'model'")
+    )
+    results = []
+    for weights in (1, 2):
+        torch.manual_seed(weights)
+        compressor = fitted.build()
+        before = {name: value.clone() for name, value in compressor.state_dict().items()}
+        compressor.fit(fitted.rows, 0 if uses == "seed" else weights)
+        state = {
+            name: value
+            for name, value in compressor.state_dict().items()
+            if not torch.equal(value, before[name])
+        }
+        results.append({**state, "": compressor.transform(fitted.rows)})
+    if results[0].keys() != results[1].keys():
+        raise broken
+    for name, value in results[0].items():
+        check_equal(results[1][name], value, broken, rtol=0.0, atol=0.0)
+
+
 def check_alone(fitted: Fitted) -> None:
     """The table and the code of a row do not depend on the other rows."""
     compressor = fitted.eval_compressor()

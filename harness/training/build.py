@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
-from fusefront.baselines.slots import unfitted
+from fusefront.baselines.frozen import unfitted
 from fusefront.datasets.durable import replacing
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset

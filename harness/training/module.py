@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import BinaryAUROC
 
 from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, Rows
+from fusefront.baselines.frozen import frozen_tables
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.average import WeightAverage
 from fusefront.harness.training.optimiser import anneal, make_optimizer, one_cycle
@@ -45,7 +46,8 @@ def encode_table(model: Baseline, items: int, keep: Tensor | None = None) -> Ite
 
 
 class ClickModule(pl.LightningModule):
-    """Trains any baseline; keeps the weights of its best validation epoch."""
+    """Trains any baseline; keeps the weights of its best validation epoch (`best_state`, without
+    the tables that no training changes)."""
 
     def __init__(self, model: Baseline, items: int, training: Training, steps: int) -> None:
         super().__init__()
@@ -117,8 +119,11 @@ class ClickModule(pl.LightningModule):
         )
         if auc > self.best_auc:
             self.best_auc, self.best_epoch = auc, number
+            frozen = frozen_tables(self.model)
             self.best_state = {
-                name: value.clone() for name, value in self.model.state_dict().items()
+                name: value.clone()
+                for name, value in self.model.state_dict().items()
+                if name not in frozen
             }
         else:
             self._after_no_gain(number - self.best_epoch)
@@ -195,6 +200,8 @@ class ClickModule(pl.LightningModule):
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """All parameters and buffers by name, also those that a saved model leaves out."""
+    """All parameters and buffers by name, also those that a saved model leaves out; without what
+    no training changes."""
     yield from model.named_parameters()
-    yield from model.named_buffers()
+    frozen = frozen_tables(model)
+    yield from ((name, value) for name, value in model.named_buffers() if name not in frozen)

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from fusefront.baselines.contract import Baseline, Parts
+from fusefront.baselines.frozen import kept_by
 from fusefront.datasets.durable import forget, sweep, sync
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.datasets.store import PreparedDataset
@@ -32,6 +33,7 @@ from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.records import EnvironmentRecord, RunSummary, read_record
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import run_index
+from fusefront.harness.training.allocator import give_freed_memory_back
 from fusefront.harness.training.build import build_model, save_model
 from fusefront.harness.training.checkpoint import (
     PausedError,
@@ -41,6 +43,7 @@ from fusefront.harness.training.checkpoint import (
     write_checkpoint,
 )
 from fusefront.harness.training.fit import Epochs, Progress, device_of, fit
+from fusefront.harness.training.frozen import FrozenTables
 from fusefront.harness.training.module import ClickModule, encode_table
 from fusefront.harness.training.nested import write_widths
 from fusefront.harness.training.predict import predict, write_predictions
@@ -114,7 +117,7 @@ def run(
         remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
         forget(folder / "summary.json")  # a summary must never stand beside files of another try
         try:
-            summary = _train(cell, folder, store, parts, progress or (lambda _: None), until)
+            summary = _train(cell, root, folder, store, parts, progress or (lambda _: None), until)
         except PausedError as pause:
             _status(folder, "paused", started, str(pause))
             raise
@@ -144,6 +147,7 @@ def _environment(spec: RunSpec, parts: Parts) -> EnvironmentRecord:
 
 def _train(
     cell: Cell,
+    root: Path,
     folder: Path,
     store: PreparedDataset,
     parts: Parts,
@@ -159,7 +163,9 @@ def _train(
         raise PausedError(f"paused after epoch {before.epochs}")
     begin = time.monotonic()
     pl.seed_everything(spec.seed, verbose=False)
-    model = build_model(spec, store, parts)
+    with kept_by(FrozenTables(root, spec)):
+        model = build_model(spec, store, parts)
+    give_freed_memory_back()  # of the fit: steps need it in other pieces
     write_json(folder / CODE_FILE, {"format": 1, **code_of(model)._asdict()})
     assert recipe.batch_rows is not None
     device = device_of(recipe, solved=model.solved)
@@ -182,7 +188,7 @@ def _train(
     if last < recipe.epochs and not module.stopped and not model.solved:
         write_checkpoint(folder, module, epochs.lines, trained)
         raise PausedError(f"paused after epoch {len(module.epochs)}")
-    model.load_state_dict(module.best_state)
+    model.load_state_dict(module.best_state, strict=False)
     model.to(device)
     codes = encode_table(model, store.manifest.schema_.items)
     for split in ("valid", "test") if cell.with_test else ("valid",):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from typing_extensions import TypedDict
 
 from fusefront.baselines.contract import Baseline, ItemCodes, ItemTable, Parts, Schema
-from fusefront.baselines.slots import unfitted
+from fusefront.baselines.frozen import unfitted
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import StoredSchema
 from fusefront.harness.data.tables import schema_from

@@ -15,7 +15,7 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import parse_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.yaml_file import Json
-from fusefront.harness.data.batches import Batcher, cut_batches, cut_requests, most_batches
+from fusefront.harness.data.batches import Batcher, RequestUnits, cut_batches, most_batches
 from fusefront.harness.data.events import kinds_of
 from fusefront.harness.data.module import RequestData
 
@@ -94,14 +94,15 @@ def test_the_data_module_is_lightnings(world: PreparedDataset) -> None:
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(1, 5))
-def test_cut_requests_covers_the_rows_in_pieces(rows: list[int], longest: int) -> None:
+def test_units_cover_the_rows_in_pieces(rows: list[int], longest: int) -> None:
     start = np.concatenate([[0], np.cumsum(rows)])
-    units = cut_requests(start, longest)
+    units = RequestUnits(start, longest)
     covered = [
         (int(r), n)
-        for r, s, length in zip(units.request, units.start, units.length, strict=True)
+        for r, s, length in zip(*units.at(np.arange(len(units))), strict=True)
         for n in range(s, s + length)
     ]
+    assert (units.length > 0).all()
     assert covered == [(r, n) for r in range(len(rows)) for n in range(start[r], start[r + 1])]
     assert (units.length <= longest).all()
 

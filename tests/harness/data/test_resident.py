@@ -75,7 +75,7 @@ def test_batches_are_those_of_the_host(
 def test_requests_without_a_history_make_batches_too(ragged: PreparedDataset) -> None:
     host = Batcher(ragged, "train", 64)
     length = np.asarray(ragged.split("train").history_length)
-    none = np.flatnonzero(length[host.units.request] == 0)
+    none = np.flatnonzero(length[host.units.at(np.arange(len(host.units)))[0]] == 0)
     assert len(none)
     same(ResidentBatcher(ragged, "train", 64, CPU).batch(none), host.batch(none))
 
@@ -86,7 +86,9 @@ def test_batches_of_few_entries_are_those_of_the_host(
 ) -> None:
     """As many entries as requests, or none longer than one, is not yet one entry a request."""
     host = Batcher(ragged, "train", 1)
-    length = np.asarray(ragged.split("train").history_length)[host.units.request]
+    length = np.asarray(ragged.split("train").history_length)[
+        host.units.at(np.arange(len(host.units)))[0]
+    ]
     chosen = np.array([np.flatnonzero(length == n)[place] for place, n in enumerate(lengths)])
     batch = host.batch(chosen)
     assert batch.history_mask.sum(1).tolist() == list(lengths)

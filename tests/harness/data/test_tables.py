@@ -53,6 +53,45 @@ def test_items_are_as_the_store_has_them(ragged: PreparedDataset) -> None:
     assert table.in_train.tolist() == in_train
 
 
+def test_vectors_are_mapped_as_they_are_stored(ragged: PreparedDataset) -> None:
+    table = item_table(ragged)
+    assert {*table.mapped} == {"text", "image"}
+    for name, rows in table.mapped.items():
+        stored = ragged.items.vectors[name]
+        assert isinstance(stored, np.memmap)
+        assert rows.numpy().dtype == stored.dtype
+        np.testing.assert_array_equal(rows.numpy(), stored)
+        assert table.stored(name) is rows
+        rows[1] = 3.0  # on a page of its own: neither the file nor another table has it
+        assert not (np.load(str(stored.filename))[1] == 3.0).any()
+        assert not (item_table(ragged).mapped[name][1] == 3.0).any()
+
+
+def test_vectors_that_were_changed_or_rescaled_are_copies(
+    ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {*item_table(ragged, shuffle=("image",)).mapped} == {"text"}
+    assert {*item_table(ragged, randomize=("text",)).mapped} == {"image"}
+    steps = np.arange(46 * 7, dtype=np.int8).reshape(46, 7)
+    scales = np.linspace(0.1, 2.0, 46, dtype=np.float32)
+    items = ragged.items._replace(vectors={"text": steps}, scales={"text": scales})
+    monkeypatch.setattr(PreparedDataset, "items", property(lambda _: items))
+    table = item_table(ragged)
+    assert table.mapped == {}
+    expected = steps.astype(np.float32) * scales[:, None]
+    np.testing.assert_array_equal(table.stored("text").numpy(), expected)
+    assert (len(table.vectors), [*table.vectors]) == (2, ["text", "image"])
+
+
+def test_what_a_model_keeps_of_a_table_in_memory_is_its_own(ragged: PreparedDataset) -> None:
+    table = item_table(ragged)
+    table = table._replace(vectors={name: table.vectors[name] for name in table.vectors}, mapped={})
+    own = table.stored("image")
+    assert torch.equal(own, table.vectors["image"])
+    own[1] = 3.0
+    assert not torch.equal(own, table.vectors["image"])
+
+
 @pytest.mark.parametrize(("name", "column"), [("text", 0), ("image", 1)])
 def test_a_shuffled_modality_deals_its_vectors_to_other_items(
     ragged: PreparedDataset, name: str, column: int

@@ -18,7 +18,13 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import bare_code
-from fusefront.harness.parts.identity import PACKAGES, changed_sources, code_of, reached
+from fusefront.harness.parts.identity import (
+    PACKAGES,
+    changed_sources,
+    code_of,
+    code_of_fit,
+    reached,
+)
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.testing.shapes import shapes_of
@@ -194,6 +200,34 @@ def test_a_definition_that_is_called_through_its_module_is_followed():
     through = ("fusefront.fusion_variants.presence", "lowest")
     assert through in reached(model, read)
     assert through not in reached(model)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "changes"),
+    [
+        ("fusion_variants.compressors.pca", "1e-12 * float", "1e-11 * float", {"pca"}),
+        ("fusion_variants.compressors.rq", "rest - self", "rest + self", {"rq"}),
+        ("fusion_variants.clusters", "def nearest", "NEW = 3\n\n\ndef nearest", set()),
+        ("fusion_variants.clusters", "argmin", "argmax", {"rq"}),
+        ("baselines.slots", "torch.nan if", "torch.inf if", {"pca", "rq"}),
+        ("baselines.slots", "torch.stack(tokens, -2)", "torch.stack(tokens, -1)", set()),
+        ("baselines.frozen", "value.clone()", "value", {"pca", "rq"}),
+        ("harness.data.tables", "rows[having] = rows[dealt]", "pass", {"pca", "rq"}),
+        ("harness.training.optimiser", "fused=True", "fused=False", set()),
+    ],
+)
+def test_the_code_of_a_fit_is_what_its_table_depends_on(
+    module: str, old: str, new: str, changes: set[str]
+) -> None:
+    module = f"fusefront.{module}"
+    assert old in text_of(module)
+
+    def read(name: str) -> str:
+        return text_of(name).replace(old, new) if name == module else text_of(name)
+
+    parts = {name: PARTS.compressors[name](64) for name in ("pca", "rq")}
+    differ = {name for name, part in parts.items() if code_of_fit(part, read) != code_of_fit(part)}
+    assert differ == changes
 
 
 def test_loose_statements_count_and_imports_for_types_do_not():

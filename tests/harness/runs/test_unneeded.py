@@ -42,6 +42,8 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(run(out, "d" * 12) / "status.json", {"state": "running"})
     for fingerprint in ("f", "g"):
         write(out / "prepared" / "d" / fingerprint / "manifest.json", {})
+        write(out / "frozen" / "d" / fingerprint / "key.safetensors", {})
+    write(out / "frozen" / "e" / "f" / "key.safetensors", {})
     write(out / "data" / "tour-00000000" / "complete.json", {"spec": "dataset.yaml"})
     write(run(out, "a" * 12) / "model" / ".weights.safetensors.tmp-1-dead", {"half": "written"})
     write(out / "quarantine" / "20260501T100000Z" / "why.json", {"moved": []})
@@ -68,6 +70,8 @@ LEFT = {
 UNUSED = {
     ("run of no study", "c" * 12),
     ("store of no study", "g"),
+    ("tables of no study", "g"),
+    ("tables of no study", "f"),  # of data set "e"
     ("world of no study", "tour-00000000"),
     ("moved aside by verify", "20260501T100000Z"),
 }
@@ -98,6 +102,7 @@ def test_nothing_goes_without_yes_and_then_only_what_was_shown(out: Path) -> Non
     left = {path.name for path in (out.parent / "temporary").iterdir()}
     assert left == {"fusefront-host.lock", "x"}
     assert (out / "prepared" / "d" / "f" / "manifest.json").exists()
+    assert (out / "frozen" / "d" / "f" / "key.safetensors").exists()
 
 
 def test_what_somebody_uses_is_neither_shown_nor_freed(out: Path) -> None:

@@ -77,6 +77,37 @@ class CrashingFit(Centred):
         raise KeyError("no such word")
 
 
+class Shared(Centred):
+    """Says that trainings may share its table."""
+
+    fit_uses: ClassVar[str] = "rows"
+
+
+class SharedBySeed(Centred):
+    fit_uses: ClassVar[str] = "seed"
+
+    def fit(self, rows, seed):
+        self.mean.copy_(rows.nanmean(0) + seed)
+        return CompressorReport({})
+
+
+class SeedUnsaid(SharedBySeed):
+    fit_uses: ClassVar[str] = "rows"
+
+
+class WeightsUnsaid(Centred):
+    """Its table stands on the first weights of the encoder."""
+
+    fit_uses: ClassVar[str] = "seed"
+
+    def transform(self, rows):
+        return rows - self.mean + self.encode.weight.detach().sum()
+
+
+class OwnWordForUses(Centred):
+    fit_uses: ClassVar[str] = "nothing"
+
+
 class NarrowTable(Centred):
     def transform(self, rows):
         return super().transform(rows)[:, 1:]
@@ -184,6 +215,9 @@ COMPRESSORS = [
     (DividesByZero, FiniteError, "codes of finite rows are not finite"),
     (GlobalFit, SeedError, "fit draws from the global generator"),
     (NoSeed, SeedError, "fitting twice by one seed gives different tables"),
+    (SeedUnsaid, SeedError, "fit_uses is 'rows', but its fit depends on more: say 'seed' or 'mod"),
+    (WeightsUnsaid, SeedError, "fit_uses is 'seed', but .* more: its own first weights; say 'mod"),
+    (OwnWordForUses, SeedError, "fit_uses is 'nothing'; expected 'rows', 'seed' or 'model'"),
     (TextReport, ShapeError, "its report holds something else than numbers"),
     (
         MultipliesByPresence,
@@ -198,7 +232,7 @@ COMPRESSORS = [
 ]
 
 
-@pytest.mark.parametrize("compressor", [Centred, Wide, Joint])
+@pytest.mark.parametrize("compressor", [Centred, Shared, SharedBySeed, Wide, Joint])
 def test_a_compressor_that_keeps_the_contract_passes(compressor):
     check_compressor(compressor, export=False)
 
