@@ -51,10 +51,10 @@ def split_rows(
     sums = len(slots) * (row_bytes + SLOT_BYTES) + kinds.nbytes
     if sums >= len(values) * row_bytes:
         return None
-    return SplitRows(codes[:, 0].copy(), kinds.reshape(patterns * times, -1), slots)
+    return SplitRows(codes[:, 0].copy(), np.concatenate(kinds), slots)
 
 
 def alike_for_kinds(table: NDArray[np.bool_], times: int) -> NDArray[np.bool_] | None:
     """Presence [n * times, T] as one row an item, [n, T]; None if it depends on the kind."""
-    rows = table.reshape(-1, times, table.shape[1])
+    rows = table.reshape(len(table) // times, times, table.shape[1])
     return rows[:, 0].copy() if (rows == rows[:, :1]).all() else None

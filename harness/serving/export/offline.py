@@ -6,14 +6,17 @@ results become new columns of the tables. The mask of padded places is dropped, 
 0, which has nothing present.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from fusefront.harness.serving.export import rules
 from fusefront.harness.serving.export.rewrite import prune
@@ -24,6 +27,7 @@ MASK = "history_mask"
 SIDES = ("history", "candidate")
 MOST_COLUMNS = 1.25  # relative to the previous table: more bytes an item are not worth a node
 _BY_ELEMENT = {"Add", "Sub", "Mul", "Div", "And", "Or", "Not", "Where", "Cast", "Neg", "Relu"}
+_REARRANGING = {*_BY_ELEMENT, *VIEWS, "Expand", "Split", "Concat", "Gather", "Transpose"}
 _CHUNK = 65_536  # items at a time
 
 
@@ -44,19 +48,17 @@ class ItemGraph:
         session = ort.InferenceSession(
             self.graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
         )
-        names = {value.name for value in session.get_inputs()}
-        both = dict(zip(_tables(self.side), (values, present), strict=True))
-        pieces = []
-        for start in range(0, max(values.shape[1], 1), _CHUNK):
-            feed = {n: part[:, start : start + _CHUNK] for n, part in both.items() if n in names}
-            outputs = session.run(list(self.outputs), feed)
-            pieces.append([part.reshape(*part.shape[:2], -1) for part in outputs])
-        parts = [np.concatenate(part, 1) for part in zip(*pieces, strict=True)]
-        empty = [values[..., :0], present[..., :0]]
-        return (
-            np.concatenate([empty[0], *parts[: self.floats]], -1),
-            np.concatenate([empty[1], *parts[self.floats :]], -1),
-        )
+        table, presence = _tables(self.side)
+        whole = {table: values, presence: present}
+        names = [value.name for value in session.get_inputs()]
+        columns, truths = [], []
+        for start in (0, *range(_CHUNK, values.shape[1], _CHUNK)):
+            piece = {name: rows[:, start : start + _CHUNK] for name, rows in whole.items()}
+            outputs = session.run(list(self.outputs), {name: piece[name] for name in names})
+            flat = [part.reshape(*part.shape[:2], math.prod(part.shape[2:])) for part in outputs]
+            columns.append(np.concatenate(flat[: self.floats], -1))
+            truths.append(np.concatenate([piece[presence][..., :0], *flat[self.floats :]], -1))
+        return np.concatenate(columns, 1), np.concatenate(truths, 1)
 
 
 def move_offline(
@@ -79,101 +81,109 @@ def _tables(side: str) -> tuple[str, str]:
     return f"{side}_values", f"{side}_present"
 
 
+def _sample(observed: Observed, name: str) -> NDArray[Any]:
+    """A value in one of the probes: its type, and its axes but the first two, are those of all."""
+    return next(iter(observed[name]))
+
+
+def _columns(observed: Observed, names: Sequence[str]) -> list[int]:
+    """How many columns of a table each value [R, L, ...] takes."""
+    return [math.prod(_sample(observed, name).shape[2:]) for name in names]
+
+
 def _move(
     model: onnx.ModelProto, side: str, observed: Observed
 ) -> tuple[onnx.ModelProto, ItemGraph] | None:
-    tables = _tables(side)
-    if tables[0] not in {value.name for value in model.graph.input}:
+    values, present = _tables(side)
+    if values not in {entry.name for entry in model.graph.input}:
         return None
-    single = _single(model, tables, observed)
-    edge = _edge(model, tables, single)
-    floats = [name for name in edge if observed[name][0].dtype == np.float32]
-    truths = [name for name in edge if observed[name][0].dtype == np.bool_]
-    columns = sum(int(np.prod(observed[name][0].shape[2:])) for name in floats)
-    too_wide = columns > MOST_COLUMNS * observed[tables[0]][0].shape[-1]
-    if len(floats) + len(truths) < len(edge) or not floats or too_wide or set(edge) <= {*tables}:
-        return None
+    single = _single(model, _tables(side), observed)
+    edge = _edge(model, _tables(side), single)
+    floats = [name for name in edge if _sample(observed, name).dtype == np.float32]
+    truths = [name for name in edge if _sample(observed, name).dtype == np.bool_]
     outputs = [*floats, *truths]
+    most = MOST_COLUMNS * _sample(observed, values).shape[-1]
+    fits = 0 < sum(_columns(observed, floats)) <= most
+    if not fits or len(outputs) < len(edge) or {*edge} <= {values, present}:
+        return None
     items = ItemGraph(
         side, _cut(model, outputs, observed), tuple(map(_output, outputs)), len(floats)
     )
-    online = [node for node in model.graph.node if not set(node.output) & single]
+    online = [node for node in model.graph.node if single.isdisjoint(node.output)]
     rules.replace(model.graph.node, online)
-    for table, names in zip(tables, (floats, truths), strict=True):
-        _read(model, table, names, observed)
+    _read(model, values, floats, observed)
+    if truths:
+        _read(model, present, truths, observed)
     return prune(model), items
 
 
 def _drop_padding_masks(model: onnx.ModelProto, observed: Observed) -> None:
     """Replaces "mask of the history and presence" by presence, since padded places hold row 0."""
-    masks, there = (_descend(model, {name}, {*VIEWS, "Cast"}) for name in (MASK, "history_present"))
+    masks, there = (_views(model, name) for name in (MASK, "history_present"))
     for node in model.graph.node:
         if node.op_type not in ("And", "Mul"):
             continue
-        for mask, present in (tuple(node.input), tuple(reversed(node.input))):
-            same = present in there and mask in masks
-            if same and observed[present][0].shape == observed[node.output[0]][0].shape:
-                rules.rename(model, node.output[0], present)
+        result = node.output[0]
+        for mask, present in permutations(node.input):
+            if mask in masks and present in there:
+                same = _sample(observed, present).shape == _sample(observed, result).shape
+                rules.rename(model, result, present if same else result)
 
 
-def _descend(model: onnx.ModelProto, names: set[str], kinds: set[str]) -> set[str]:
-    reached = set(names)
+def _views(model: onnx.ModelProto, name: str) -> set[str]:
+    """A value and those that only show it in another shape or type."""
+    reached = {name}
     for node in model.graph.node:
-        if node.op_type in kinds and node.input[0] in reached:
+        if node.op_type in {*VIEWS, "Cast"} and node.input[0] in reached:
             reached |= set(node.output)
     return reached
 
 
 def _single(model: onnx.ModelProto, tables: tuple[str, str], observed: Observed) -> set[str]:
-    """The values [R, L, ...] whose every place depends on one item only."""
+    """The values [R, L, ...] whose every place depends on one item only.
+
+    R and L differ from each other and from probe to probe, so that what only rearranges values and
+    keeps these axes, and the others in every probe, keeps the places, too.
+    """
     fixed = {initializer.name for initializer in model.graph.initializer}
-    single = set(tables)
-    lead = [value.shape[:2] for value in observed[tables[0]]]
+    values, present = tables
+    single = {values, present}
+    lead = [rows.shape[:2] for rows in observed[values]]
     for node in model.graph.node:
-        moving = [name for name in node.input if name and name not in fixed]
+        read = set(node.input) - fixed
         if node.op_type == "Expand":
-            moving = moving[:1] if rules.is_shape(model, node.input[1]) else [*moving, ""]
-        of_one = all(name in single for name in moving)
-        if not moving or not of_one or not _keeps_places(node, model, observed):
+            read = {name for name in read if not rules.is_shape(model, name)}
+        if not read <= single:
             continue
-        shapes = [[value.shape for value in observed.get(name, [])] for name in node.output]
-        if all(
-            [shape[:2] for shape in each] == lead and len({shape[2:] for shape in each}) == 1
-            for each in shapes
-        ):
+        result = _sample(observed, node.output[0])
+        shapes = [value.shape for value in observed[node.output[0]]]
+        kept = shapes == [(*each, *result.shape[2:]) for each in lead]
+        if kept and _keeps_places(node, model, result.ndim):
             single |= set(node.output)
     return single
 
 
-def _keeps_places(node: onnx.NodeProto, model: onnx.ModelProto, observed: Observed) -> bool:
-    """Whether a node that keeps the leading axes [R, L] does not mix values along them."""
-    rank = observed[node.input[0]][0].ndim if node.input[0] in observed else 0
-    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type in _BY_ELEMENT:
-        ranks = {observed[name][0].ndim for name in node.input if name in observed}
-        return len(ranks) == 1
-    if node.op_type in {*VIEWS, "Expand"}:
-        return True
-    if node.op_type in ("Split", "Concat", "Gather", "Softmax"):
-        axis = int(attributes.get("axis", -1 if node.op_type == "Softmax" else 0))
-        return axis % max(rank, 1) >= 2
-    if node.op_type == "Slice":
-        fixed = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-        axes = fixed.get(node.input[3]) if len(node.input) > 3 else None
-        return axes is not None and bool((axes % rank >= 2).all())
-    if node.op_type == "Transpose":
-        return list(attributes["perm"][:2]) == [0, 1]
-    if node.op_type == "MatMul":
-        return any(i.name == node.input[1] and len(i.dims) == 2 for i in model.graph.initializer)
-    return False
+def _keeps_places(node: onnx.NodeProto, model: onnx.ModelProto, rank: int) -> bool:
+    """Whether a node with a result [R, L, ...] of `rank` axes does not mix values along R and L."""
+    fixed = {i.name: i for i in model.graph.initializer}
+    match node.op_type:
+        case "Softmax":
+            axis = next((a.i for a in node.attribute if a.name == "axis"), -1)
+            return axis % rank >= 2
+        case "Slice":  # may turn an axis around
+            axes = fixed.get(node.input[3]) if len(node.input) > 3 else None
+            return axes is not None and bool((numpy_helper.to_array(axes) % rank >= 2).all())
+        case "MatMul":
+            return node.input[1] in fixed and len(fixed[node.input[1]].dims) == 2
+    return node.op_type in _REARRANGING
 
 
 def _edge(model: onnx.ModelProto, tables: tuple[str, str], single: set[str]) -> list[str]:
     """The values of single items that the rest of the graph reads, in order."""
-    rest = [node for node in model.graph.node if not set(node.output) <= single]
+    rest = [node for node in model.graph.node if not single.issuperset(node.output)]
     read = {name for node in rest if node.op_type != "Shape" for name in node.input}
     order = [*tables, *(name for node in model.graph.node for name in node.output)]
-    return [name for name in order if name in single and name in read]
+    return [name for name in order if name in single & read]
 
 
 def _output(name: str) -> str:
@@ -186,7 +196,7 @@ def _cut(model: onnx.ModelProto, names: Sequence[str], observed: Observed) -> on
     part.CopyFrom(model)
     rules.replace(part.graph.output, [])
     for name in names:
-        kind = TensorProto.FLOAT if observed[name][0].dtype == np.float32 else TensorProto.BOOL
+        kind = helper.np_dtype_to_tensor_dtype(_sample(observed, name).dtype)
         part.graph.node.append(helper.make_node("Identity", [name], [_output(name)]))
         part.graph.output.append(helper.make_tensor_value_info(_output(name), kind, None))
     return prune(part)
@@ -195,33 +205,21 @@ def _cut(model: onnx.ModelProto, names: Sequence[str], observed: Observed) -> on
 def _read(model: onnx.ModelProto, table: str, names: Sequence[str], observed: Observed) -> None:
     """Compute `names` from the new columns of a table: one split, and a view for each value with
     more axes."""
-    sizes = [int(np.prod(observed[name][0].shape[2:])) for name in names]
-    columns = [table] if len(names) == 1 else [f"{table}_{at}" for at in range(len(names))]
-    nodes: list[onnx.NodeProto] = []
-    if len(names) > 1:
-        parts = _numbers(model, f"{table}_sizes", sizes)
-        nodes.append(helper.make_node("Split", [table, parts], columns, axis=-1))
-    for name, column in zip(names, columns, strict=True):
-        if observed[name][0].ndim == 3:
-            _reread(model, name, column)
+    sizes = _columns(observed, names)
+    columns = {name: f"{table}_{at}" for at, name in enumerate(names)}
+    parts = rules.constant(model, f"{table}_sizes", sizes)
+    nodes = [helper.make_node("Split", [table, parts], [*columns.values()], axis=-1)]
+    if len(names) == 1:
+        columns, nodes = dict.fromkeys(names, table), []
+    for name, column in columns.items():
+        shape = _sample(observed, name).shape[2:]
+        if len(shape) == 1:
+            rules.rename(model, name, column)
             continue
-        target = _numbers(model, f"{column}_view", [0, 0, *observed[name][0].shape[2:]])
+        target = rules.constant(model, f"{column}_view", [0, 0, *shape])
         nodes.append(helper.make_node("Reshape", [column, target], [f"{column}_viewed"]))
-        _reread(model, name, f"{column}_viewed")
+        rules.rename(model, name, f"{column}_viewed")
     rules.replace(model.graph.node, [*nodes, *model.graph.node])
     for entry in model.graph.input:
-        if entry.name == table and names:
+        if entry.name == table:
             entry.type.tensor_type.shape.dim[2].dim_value = sum(sizes)
-
-
-def _reread(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Let readers of `old` read `new`; shapes of a table are only read for its leading axes and
-    stay."""
-    for node in model.graph.node:
-        if old in node.input and node.op_type != "Shape":
-            rules.replace(node.input, [new if name == old else name for name in node.input])
-
-
-def _numbers(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
-    model.graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
-    return name

@@ -27,7 +27,7 @@ from fusefront.harness.serving.export.event_tables import slot_patterns
 from fusefront.harness.serving.export.offline import ItemGraph, move_offline
 from fusefront.harness.serving.export.request import CONTEXTS, Feed, FeedShape
 from fusefront.harness.serving.export.rewrite import fold, lighten, observe
-from fusefront.harness.serving.export.scorer import session_options
+from fusefront.harness.serving.export.scorer import probability, session_options
 from fusefront.harness.serving.export.tables import RowFormat, graft
 from fusefront.harness.serving.export.trace import Example, Tracer, core_inputs, quiet, trace
 
@@ -39,7 +39,7 @@ _REFUSALS = (
     states.RuntimeException,
 )  # errors of an exporter or of a session
 TOLERANCE = 1e-5  # of a probability, fp32
-PROBES = (Example(2, 3, 5), Example(3, 7, 11), Example(5, 4, 2), Example(1, 1, 1))
+PROBES = (Example(), Example(3, 7, 11), Example(5, 4, 2), Example(1, 1, 1))
 
 
 class Light(NamedTuple):
@@ -59,10 +59,17 @@ class Light(NamedTuple):
     def feed(self, feed: Feed) -> Feed:
         """A feed of gathered rows in the form of those tables."""
         for part in self.items:
-            names = (f"{part.side}_values", f"{part.side}_present")
-            rows = part.apply(*(feed[name] for name in names))
-            feed = feed | dict(zip(names, rows, strict=True))
+            table, presence = f"{part.side}_values", f"{part.side}_present"
+            values, present = part.apply(feed[table], feed[presence])
+            feed = feed | {table: values, presence: present}
         return feed
+
+
+class Case(NamedTuple):
+    """The inputs of a graph at one size, and the logits [R, K] of PyTorch."""
+
+    inputs: Feed
+    expected: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -112,42 +119,46 @@ def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
         GateError: the graph does not score as the model does.
     """
     model = model.eval()
-    probes = list(random_feeds(schema, PROBES))
+    example, *others = random_feeds(schema, PROBES)
     reason = "the model scores no candidate"
     tracers: tuple[Tracer, ...] = ("script", "capture")
     for tracer in tracers:
         try:
-            graph = trace(model, codes, probes[0], tracer)
-            inputs = [
-                {name: value.detach().numpy() for name, value in core_inputs(codes, feed).items()}
-                for feed in probes
-            ]
-            graph = lighten(graph, inputs[:3])
-            expected = [eager_logits(model, codes, feed) for feed in probes]
-            worst = _worst(graph, inputs, expected)
+            graph = trace(model, codes, example, tracer)
+            cases = [_case(model, codes, feed) for feed in (example, *others)]
+            graph = lighten(graph, _apart(cases))
+            worst = _worst(graph, cases)
         except _REFUSALS as error:
             reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             continue
         if worst <= TOLERANCE:
-            return Core(graph, tracer, worst, _lightened(graph, codes, inputs, expected))
+            return Core(graph, tracer, worst, _lightened(graph, codes, cases))
         reason = f"probabilities differ by {worst:.2g}, allowed is {TOLERANCE:.0e}"
     raise GateError(f"{type(model).__name__} cannot be exported: {reason}; score it in eager mode")
 
 
-def _lightened(
-    graph: onnx.ModelProto,
-    codes: ItemCodes,
-    inputs: list[Feed],
-    expected: list[NDArray[np.float32]],
-) -> Light | None:
+def _case(model: Baseline, codes: ItemCodes, feed: Feed) -> Case:
+    inputs = core_inputs(codes, feed)
+    rows = {name: value.detach().numpy() for name, value in inputs.items()}
+    return Case(rows, eager_logits(model, codes, feed))
+
+
+def _apart(cases: list[Case]) -> list[Feed]:
+    """Inputs of the sizes that tell axes apart: all but the last, where each is 1."""
+    *apart, _ = cases
+    return [case.inputs for case in apart]
+
+
+def _lightened(graph: onnx.ModelProto, codes: ItemCodes, cases: list[Case]) -> Light | None:
     """The simplified graph if there is one, if its scores are right and if row 0 holds nothing;
     else None."""
     if codes.history.present[0].any():
         return None
     try:
-        moved, items = move_offline(graph, observe(graph, inputs[:3]))
+        moved, items = move_offline(graph, observe(graph, _apart(cases)))
         light = Light(fold(moved), items)
-        worst = _worst(light.graph, [light.feed(feed) for feed in inputs], expected)
+        fed = [case._replace(inputs=light.feed(case.inputs)) for case in cases]
+        worst = _worst(light.graph, fed)
         return light if items and worst <= TOLERANCE else None
     except _REFUSALS:
         return None  # the unchanged graph is used instead
@@ -230,15 +241,17 @@ def eager_logits(model: Baseline, codes: ItemCodes, feed: Feed) -> NDArray[np.fl
     return np.asarray(logits.float().numpy())
 
 
-def _worst(graph: onnx.ModelProto, inputs: list[Feed], eager: list[NDArray[np.float32]]) -> float:
+def _worst(graph: onnx.ModelProto, cases: list[Case]) -> float:
+    """The largest difference of a probability; infinite if logits have another shape or
+    are not all finite."""
     session = ort.InferenceSession(
         graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
     )
     names = [value.name for value in session.get_inputs()]
     worst = 0.0
-    for feed, expected in zip(inputs, eager, strict=True):
-        logits = session.run(["logits"], {name: feed[name] for name in names})[0]
-        if logits.shape != expected.shape or not np.isfinite(logits).all():
+    for inputs, expected in cases:
+        (logits,) = session.run(["logits"], {name: inputs[name] for name in names})
+        if logits.shape != expected.shape or not np.isfinite((logits, expected)).all():
             return float("inf")
         worst = max(worst, difference(logits, expected))
     return worst
@@ -246,5 +259,4 @@ def _worst(graph: onnx.ModelProto, inputs: list[Feed], eager: list[NDArray[np.fl
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """The largest difference of the click probabilities of logits a and b, both [...]."""
-    p, q = (1 / (1 + np.exp(-x.astype(np.float64))) for x in (a, b))
-    return float(np.abs(p - q).max(initial=0.0))
+    return float(np.abs(probability(a) - probability(b)).max(initial=0.0))

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from fusefront.harness.serving.export.request import Array, Feed
 
 
-def session_options(threads: int = 1, *, spinning: bool = False) -> ort.SessionOptions:
+def session_options(threads: int = 1) -> ort.SessionOptions:
     """Options with one thread by default; idle threads sleep, since spinning would use a core
     beside the next measurement."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
@@ -48,4 +48,4 @@ class Scorer:
 
 def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Click probability [...] of logits [...]."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500))))
+    return np.exp(-np.logaddexp(0, -logits.astype(np.float64)))  # no logit overflows

@@ -18,7 +18,6 @@ from fusefront.harness.serving.export.scorer import Scorer
 FILE = "search.npz"  # of a bundle
 PLACES = "places"  # [R, K, k] of the history, -1 = none; beside a feed whose search was made
 NEWER = np.float32(1e-7)  # an item one place newer is ahead by this, as in the graph
-EXCLUDED = np.float32(-9.0)  # below any cosine
 
 
 class SearchAhead(NamedTuple):
@@ -46,10 +45,10 @@ class SearchAhead(NamedTuple):
             return feed
         ages = np.arange(history.shape[1], 0, -1, dtype=np.float32) * NEWER
         rows = []
-        for items, real, candidates in zip(history, mask, feed["candidates"], strict=True):
-            shown = real & self.present[items]
-            alike = self.ways[candidates] @ self.ways[items].T - ages  # [K, L]
-            alike = np.where(shown, alike, EXCLUDED)
+        for request, items in enumerate(history):
+            shown = mask[request] & self.present[items]
+            alike = self.ways[feed["candidates"][request]] @ self.ways[items].T - ages  # [K, L]
+            alike = np.where(shown, alike, -np.inf)
             place = np.argpartition(alike, -self.nearest)[:, -self.nearest :]
             rows.append(np.sort(np.where(shown[place], place, -1)))  # -1 on the left
         return feed | {PLACES: np.stack(rows)}
@@ -59,18 +58,20 @@ def searched(feed: Feed) -> Feed:
     """A feed with places as R x K requests of one candidate and K items each."""
     places: Array = feed[PLACES]
     requests, candidates, nearest = places.shape
-    real = (places >= 0).reshape(-1, nearest)
-    items = np.take_along_axis(feed["history"][:, None], np.maximum(places, 0), -1)
+    pairs = requests * candidates
+    real = (places >= 0).reshape(pairs, nearest)
+    items = np.take_along_axis(feed["history"][:, None], places, -1)  # -1 takes any: it is cleared
     result: Feed = {
-        "history": items.reshape(-1, nearest) * real,
+        "history": items.reshape(pairs, nearest) * real,
         "history_mask": real,
-        "candidates": feed["candidates"].reshape(-1, 1),
+        "candidates": feed["candidates"].reshape(pairs, 1),
     }
-    for name in CONTEXTS:
-        if name in feed:
-            once = name.startswith("request")
-            rows = np.repeat(feed[name], candidates, 0) if once else feed[name]
-            result[name] = rows.reshape(requests * candidates, *(() if once else (1,)), -1)
+    for name in feed.keys() & {*CONTEXTS}:
+        rows = feed[name]
+        once = name.startswith("request")
+        result[name] = (
+            np.repeat(rows, candidates, 0) if once else rows.reshape(pairs, 1, rows.shape[-1])
+        )
     return result
 
 

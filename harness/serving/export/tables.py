@@ -12,9 +12,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from fusefront.baselines.contract import ItemCodes, kinds_in
-from fusefront.harness.serving.export.event_tables import alike_for_kinds, split_rows
+from fusefront.baselines.contract import ItemCodes
+from fusefront.harness.serving.export.event_tables import SplitRows, alike_for_kinds, split_rows
 from fusefront.harness.serving.export.request import Array
+from fusefront.harness.serving.export.rules import replace
 
 RowFormat = Literal["float32", "float16", "int8"]
 ROW_FORMATS: tuple[str, ...] = get_args(RowFormat)
@@ -47,16 +48,16 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
         return StoredTable(np.ascontiguousarray(values, np.float32), None)
     if rows == "float16":
         values = np.where(values < MASKED, -F16_MOST, values)  # a mask; still far below any score
-        largest = float(np.abs(values).max(initial=0.0))
-        if largest > F16_MOST:
+        sizes = np.abs(values)
+        if (sizes > F16_MOST).any():
             raise ValueError(
-                f"got codes up to {largest:.3g}, expected at most 65504 for float16 rows;"
-                " export with float32 rows"
+                f"got codes up to {sizes.max():.3g}, expected at most {F16_MOST:.0f} for float16"
+                " rows; export with float32 rows"
             )
         return StoredTable(values.astype(np.float16), None)
-    scale = np.abs(values).max(-1, keepdims=True, initial=0.0) / 127
-    whole = np.rint(values / np.where(scale > 0, scale, 1)).astype(np.int8)
-    return StoredTable(whole, scale.astype(np.float32))
+    scale = np.abs(values).max(axis=1, keepdims=True, initial=0.0) / 127
+    steps = np.divide(values, scale, out=np.zeros_like(values), where=scale > 0)
+    return StoredTable(np.rint(steps).astype(np.int8), scale)
 
 
 def row_bytes(columns: int, rows: RowFormat) -> int:
@@ -69,26 +70,25 @@ def graft(
     codes: ItemCodes,
     folder: Path,
     rows: RowFormat,
-    slots: NDArray[np.int32] | None = None,
+    slots: NDArray[np.int32] | None,
 ) -> onnx.ModelProto:
     """The graph over ids, with its tables written to `folder`.
 
-    `slots` [n] encodes which slots an item has, if the history's rows are those of events.
+    `slots` [n] encodes which slots an item has; None unless the history's rows are those of events.
     """
     model = onnx.ModelProto()
     model.CopyFrom(core)
     graph = model.graph
     used = {value.name: value for value in graph.input}
     front: list[onnx.NodeProto] = []
-    times = kinds_in(codes)
     for role, part in (("history", codes.history), ("candidate", codes.candidate)):
         for kind in ("values", "present"):
             name = f"{role}_{kind}"
             if name not in used:
                 continue
             table = getattr(part, kind).detach().cpu().numpy()
-            if role == "history" and times > 1:
-                front += _event_rows(graph, name, table, times, rows, folder, slots)
+            if role == "history" and slots is not None:
+                front += _event_rows(graph, name, table, slots, rows, folder)
             else:
                 ids = "history" if role == "history" else "candidates"
                 front += _gather(graph, name, ids, _stored(table, rows), folder)
@@ -97,9 +97,7 @@ def graft(
         if any(ids in node.input for node in front):
             axes = ["requests", "candidates" if ids == "candidates" else "history"]
             graph.input.insert(0, helper.make_tensor_value_info(ids, TensorProto.INT64, axes))
-    nodes = [*front, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    replace(graph.node, [*front, *graph.node])
     return model
 
 
@@ -118,22 +116,25 @@ def _event_rows(
     graph: onnx.GraphProto,
     name: str,
     table: Array,
-    times: int,
+    slots: NDArray[np.int32],
     rows: RowFormat,
     folder: Path,
-    slots: NDArray[np.int32] | None,
 ) -> list[onnx.NodeProto]:
     """Nodes that compute the rows [R, L, C] of a history's events from items and kinds."""
-    if table.dtype == np.bool_ and (alike := alike_for_kinds(table, times)) is not None:
-        return _gather(graph, name, "history", StoredTable(alike, None), folder)
-    sums = (
-        None
-        if table.dtype == np.bool_ or slots is None
-        else split_rows(table, slots, times, row_bytes(table.shape[1], rows))
-    )
-    if sums is None:
-        events = _pairs(graph, f"{name}_events", "history", times)
-        return [*events, *_gather(graph, name, f"{name}_events", _stored(table, rows), folder)]
+    times = len(table) // len(slots)
+    if table.dtype == np.bool_:
+        if (alike := alike_for_kinds(table, times)) is not None:
+            return _gather(graph, name, "history", StoredTable(alike, None), folder)
+    elif sums := split_rows(table, slots, times, row_bytes(table.shape[1], rows)):
+        return _sums(graph, name, sums, times, rows, folder)
+    events = _pairs(graph, f"{name}_events", "history", times)
+    return [*events, *_gather(graph, name, f"{name}_events", _stored(table, rows), folder)]
+
+
+def _sums(
+    graph: onnx.GraphProto, name: str, sums: SplitRows, times: int, rows: RowFormat, folder: Path
+) -> list[onnx.NodeProto]:
+    """Nodes that add the vector of an event's kind to its item's row."""
     items, slot = f"{name}_items", f"{name}_slots"
     graph.initializer.append(_external(f"{slot}_table", sums.slots.astype(np.int64), folder))
     graph.initializer.append(_external(KINDS_TABLE, sums.kinds, folder))
