@@ -81,16 +81,16 @@ def graft(
     graph = model.graph
     used = {value.name: value for value in graph.input}
     front: list[onnx.NodeProto] = []
-    for role, part in (("history", codes.history), ("candidate", codes.candidate)):
+    roles = (("history", "history", codes.history), ("candidate", "candidates", codes.candidate))
+    for role, ids, part in roles:
         for kind in ("values", "present"):
             name = f"{role}_{kind}"
             if name not in used:
                 continue
             table = getattr(part, kind).detach().cpu().numpy()
-            if role == "history" and slots is not None:
+            if ids == "history" and slots is not None:
                 front += _event_rows(graph, name, table, slots, rows, folder)
             else:
-                ids = "history" if role == "history" else "candidates"
                 front += _gather(graph, name, ids, _stored(table, rows), folder)
             graph.input.remove(used.pop(name))
     for ids in ("candidates", "history_kinds", "history"):
