@@ -10,6 +10,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from fusefront.harness.serving.export.offline import move_offline
 from fusefront.harness.serving.export.rewrite import count_nodes, observe, prune
 
 RNG = np.random.default_rng(3)
@@ -79,3 +80,31 @@ def feeds(*sizes: tuple[int, ...]) -> list[Feed]:
 
 
 SIZES = ((2, 5, 6), (3, 7, 6), (5, 4, 6), (9, 11, 6))  # the last is not observed
+ITEM_SIZES = ((2, 5), (3, 7), (5, 4))
+
+
+def probes(columns: int = 8) -> list[Feed]:
+    """Rows of a history and two truths of each."""
+    return [
+        {
+            "history_values": rows(r, n, columns),
+            "history_present": RNG.random((r, n, 2)) < 0.5,
+        }
+        for r, n in ITEM_SIZES
+    ]
+
+
+def moved(nodes: list[onnx.NodeProto], feeds: list[Feed], **weights: Any) -> onnx.ModelProto:
+    """The graph after the work on items moved, if any did; the scores are the same."""
+    read = {name for each in nodes for name in each.input}
+    feeds = [{name: value for name, value in feed.items() if name in read} for feed in feeds]
+    model = graph_of(nodes, feeds[0], weights)
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 8
+    online, items = move_offline(model, observe(model, feeds))
+    for feed, expected in zip(feeds, [values_of(model, feed)[0] for feed in feeds], strict=True):
+        for part in items:
+            present = feed.get("history_present", np.zeros((*feed["history_values"].shape[:2], 1)))
+            values, truths = part.apply(feed["history_values"], present.astype(bool))
+            feed = feed | {"history_values": values, "history_present": truths}
+        np.testing.assert_allclose(values_of(online, feed)[0], expected, rtol=1e-6, atol=1e-6)
+    return online
