@@ -129,6 +129,9 @@ def test_sums_are_stored_only_where_they_take_fewer_bytes() -> None:
     slots = np.zeros(10, np.int32)
     assert split_rows(values, slots, 3, 5) is None  # 154 against 150
     assert split_rows(values, slots, 3, 6) is not None  # 164 against 180
+    six = np.arange(6, dtype=np.float32).repeat(3)[:, None]
+    assert split_rows(six, np.zeros(6, np.int32), 3, 5) is None  # 6 (5 + 8) + 12 = 90 = 18 * 5
+    assert split_rows(six, np.zeros(6, np.int32), 3, 6) is not None
 
 
 def test_presence_is_an_items_own_unless_a_kind_changes_it() -> None:

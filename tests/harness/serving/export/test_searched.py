@@ -126,10 +126,25 @@ def test_models_that_read_more_than_one_search_have_none(name, settings, tmp_pat
     np.testing.assert_array_equal(*logits)
 
 
-def test_kinds_of_events_are_searched_within_the_request():
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_kinds_of_events_are_searched_within_the_request(kinds):
     settings = {"operator": "concat", "pooler": SETTINGS["exact"]}
-    model, codes, _ = trained("composed", settings, kinds=2)
+    model, codes, _ = trained("composed", settings, kinds=kinds)
     assert search_of(model, codes) is None
+
+
+def test_items_are_searched_by_their_directions_or_by_their_signatures(parts):
+    model, codes, _ = parts
+    pooler = next(iter(model.placement.streams.poolers))
+    search = search_of(model, codes)
+    assert search.ways.shape == (len(codes.history.values), pooler.bits or pooler.content)
+    norms = np.linalg.norm(search.ways, axis=1)
+    np.testing.assert_allclose(norms[search.present], 1, rtol=1e-5)
+    if pooler.bits:
+        steps = np.abs(search.ways[search.present]) * np.sqrt(pooler.bits)
+        np.testing.assert_allclose(steps, 1, rtol=1e-5)
+    np.testing.assert_array_equal(search.present, codes.history.present[:, 0])
+    assert search.nearest == NEAREST
 
 
 def test_what_is_searched_by_is_read_as_it_was_written(parts, tmp_path):

@@ -35,9 +35,12 @@ class Reading(torch.nn.Module):
 
 
 @pytest.mark.parametrize("context", [True, False])
-def test_a_request_has_every_context_and_those_left_out_have_no_columns(context: bool) -> None:
+@pytest.mark.parametrize("size", [Example(2, 3, 5), Example(1, 1, 1)])
+def test_a_request_has_every_context_and_those_left_out_have_no_columns(
+    context: bool, size: Example
+) -> None:
     _, codes, schema = trained("popularity", context=context)
-    (feed,) = random_feeds(schema, (Example(2, 3, 5),))
+    (feed,) = random_feeds(schema, (size,))
     inputs = core_inputs(codes, feed)
     reading = Reading()
     logits = Online(cast(Baseline, reading), tuple(inputs))(*inputs.values())
@@ -46,7 +49,7 @@ def test_a_request_has_every_context_and_those_left_out_have_no_columns(context:
     widths = (4, 1, 1, 2) if context else (0, 0, 0, 0)
     parts = (*request.request_context, *request.candidate_context)
     for part, lead, kind, width in zip(
-        parts, ((2,), (2,), (2, 3), (2, 3)), ("ids", "numbers") * 2, widths, strict=True
+        parts, (size[:1], size[:1], size[:2], size[:2]), ("ids", "numbers") * 2, widths, strict=True
     ):
         assert part.shape == (*lead, width)
         assert part.dtype == (torch.int64 if kind == "ids" else torch.float32)
@@ -56,6 +59,24 @@ def test_a_request_has_every_context_and_those_left_out_have_no_columns(context:
     assert torch.equal(request.history_mask, inputs["history_mask"])
     assert torch.equal(request.history.values, inputs["history_values"])
     assert torch.equal(request.candidates.present, inputs["candidate_present"])
+
+
+def test_an_input_without_a_name_is_refused() -> None:
+    _, codes, schema = trained("popularity")
+    (feed,) = random_feeds(schema, (Example(),))
+    inputs = core_inputs(codes, feed)
+    online = Online(cast(Baseline, Reading()), tuple(inputs))
+    with pytest.raises(ValueError, match="longer"):
+        online(*inputs.values(), torch.zeros(1))
+
+
+def test_a_call_keeps_its_keywords() -> None:
+    x = torch.arange(6.0).reshape(2, 3)
+    with _SizesAsValues():
+        assert torch.sum(x, dim=0).tolist() == [3.0, 5.0, 7.0]
+        assert torch.sum(x, 1, keepdim=True).tolist() == [[3.0], [12.0]]
+        assert torch.unflatten(x, 0, (2, 1)).shape == (2, 1, 3)
+        assert torch.unflatten(x, -1, [3, 1]).shape == (2, 3, 1)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*:DeprecationWarning")
