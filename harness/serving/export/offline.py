@@ -157,8 +157,8 @@ def _single(model: onnx.ModelProto, tables: tuple[str, str], observed: Observed)
             continue
         result = _sample(observed, node.output[0])
         shapes = [value.shape for value in observed[node.output[0]]]
-        kept = shapes == [(*each, *result.shape[2:]) for each in lead]
-        if kept and _keeps_places(node, model, result.ndim):
+        by_place = shapes == [(*each, *result.shape[2:]) for each in lead]
+        if by_place and _keeps_places(node, model, result.ndim):
             single |= set(node.output)
     return single
 

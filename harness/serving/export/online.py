@@ -65,7 +65,7 @@ class Light(NamedTuple):
         return feed
 
 
-class Case(NamedTuple):
+class Probe(NamedTuple):
     """The inputs of a graph at one size, and the logits [R, K] of PyTorch."""
 
     inputs: Feed
@@ -125,39 +125,39 @@ def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
     for tracer in tracers:
         try:
             graph = trace(model, codes, example, tracer)
-            cases = [_case(model, codes, feed) for feed in (example, *others)]
-            graph = lighten(graph, _apart(cases))
-            worst = _worst(graph, cases)
+            probes = [_probe(model, codes, feed) for feed in (example, *others)]
+            graph = lighten(graph, _apart(probes))
+            worst = _worst(graph, probes)
         except _REFUSALS as error:
             reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             continue
         if worst <= TOLERANCE:
-            return Core(graph, tracer, worst, _lightened(graph, codes, cases))
+            return Core(graph, tracer, worst, _lightened(graph, codes, probes))
         reason = f"probabilities differ by {worst:.2g}, allowed is {TOLERANCE:.0e}"
     raise GateError(f"{type(model).__name__} cannot be exported: {reason}; score it in eager mode")
 
 
-def _case(model: Baseline, codes: ItemCodes, feed: Feed) -> Case:
+def _probe(model: Baseline, codes: ItemCodes, feed: Feed) -> Probe:
     inputs = core_inputs(codes, feed)
     rows = {name: value.detach().numpy() for name, value in inputs.items()}
-    return Case(rows, eager_logits(model, codes, feed))
+    return Probe(rows, eager_logits(model, codes, feed))
 
 
-def _apart(cases: list[Case]) -> list[Feed]:
+def _apart(probes: list[Probe]) -> list[Feed]:
     """Inputs of the sizes that tell axes apart: all but the last, where each is 1."""
-    *apart, _ = cases
-    return [case.inputs for case in apart]
+    *apart, _ = probes
+    return [probe.inputs for probe in apart]
 
 
-def _lightened(graph: onnx.ModelProto, codes: ItemCodes, cases: list[Case]) -> Light | None:
+def _lightened(graph: onnx.ModelProto, codes: ItemCodes, probes: list[Probe]) -> Light | None:
     """The simplified graph if there is one, if its scores are right and if row 0 holds nothing;
     else None."""
     if codes.history.present[0].any():
         return None
     try:
-        moved, items = move_offline(graph, observe(graph, _apart(cases)))
+        moved, items = move_offline(graph, observe(graph, _apart(probes)))
         light = Light(fold(moved), items)
-        fed = [case._replace(inputs=light.feed(case.inputs)) for case in cases]
+        fed = [probe._replace(inputs=light.feed(probe.inputs)) for probe in probes]
         worst = _worst(light.graph, fed)
         return light if items and worst <= TOLERANCE else None
     except _REFUSALS:
@@ -241,7 +241,7 @@ def eager_logits(model: Baseline, codes: ItemCodes, feed: Feed) -> NDArray[np.fl
     return np.asarray(logits.float().numpy())
 
 
-def _worst(graph: onnx.ModelProto, cases: list[Case]) -> float:
+def _worst(graph: onnx.ModelProto, probes: list[Probe]) -> float:
     """The largest difference of a probability; infinite if logits have another shape or
     are not all finite."""
     session = ort.InferenceSession(
@@ -249,7 +249,7 @@ def _worst(graph: onnx.ModelProto, cases: list[Case]) -> float:
     )
     names = [value.name for value in session.get_inputs()]
     worst = 0.0
-    for inputs, expected in cases:
+    for inputs, expected in probes:
         (logits,) = session.run(["logits"], {name: inputs[name] for name in names})
         if logits.shape != expected.shape or not np.isfinite((logits, expected)).all():
             return float("inf")

@@ -14,7 +14,7 @@ from small_graphs import graph_of, node
 from fusefront.harness.serving.export import online
 from fusefront.harness.serving.export.online import (
     PROBES,
-    Case,
+    Probe,
     eager_request,
     export_core,
     random_feeds,
@@ -46,13 +46,13 @@ def size_of(feed: Feed) -> tuple[int, ...]:
 def test_a_graph_is_traced_at_the_first_size_and_learned_at_all_but_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen: dict[str, list[tuple[int, ...]]] = {}
+    sizes: dict[str, list[tuple[int, ...]]] = {}
     for name, at in (("trace", 2), ("lighten", 1), ("observe", 1), ("_worst", 1)):
 
         def spy(*arguments: Any, name: str = name, at: int = at, call: Any = None) -> Any:
-            given = arguments[at] if isinstance(arguments[at], list) else [arguments[at]]
-            feeds = [each.inputs if isinstance(each, Case) else each for each in given]
-            seen[name] = [size_of(feed) for feed in feeds]
+            probes = arguments[at] if isinstance(arguments[at], list) else [arguments[at]]
+            feeds = [each.inputs if isinstance(each, Probe) else each for each in probes]
+            sizes[name] = [size_of(feed) for feed in feeds]
             return call(*arguments)
 
         call = getattr(online, name)
@@ -61,7 +61,7 @@ def test_a_graph_is_traced_at_the_first_size_and_learned_at_all_but_the_last(
         )
     assert export_core(*trained("early_fusion")).light is not None
     whole = [tuple(size) for size in PROBES]
-    assert seen == {
+    assert sizes == {
         "trace": whole[:1],
         "lighten": whole[:3],
         "observe": whole[:3],
@@ -76,8 +76,8 @@ def test_feeds_are_drawn_with_seed_0_unless_another_is_given() -> None:
     assert all(np.array_equal(plain[name], zero[name]) for name in zero)
 
 
-def case(x: NDArray[Any], expected: NDArray[Any]) -> Case:
-    return Case({"x": x.astype(np.float32)}, expected.astype(np.float32))
+def probe(x: NDArray[Any], expected: NDArray[Any]) -> Probe:
+    return Probe({"x": x.astype(np.float32)}, expected.astype(np.float32))
 
 
 LOGITS = np.array([[0.0, 1.0, -2.0], [0.5, 0.25, 3.0]])
@@ -87,21 +87,23 @@ WORST = (expit(OFF) - expit(LOGITS)).__abs__().max()
 
 
 @pytest.mark.parametrize(
-    ("cases", "expected"),
+    ("probes", "expected"),
     [
-        ([case(LOGITS, LOGITS)], 0.0),
-        ([case(LOGITS, LOGITS), case(OFF, LOGITS)], WORST),
-        ([case(LOGITS, OFF), case(LOGITS, LOGITS)], WORST),
-        ([case(NONE, LOGITS)], np.inf),
-        ([case(LOGITS, NONE)], np.inf),
-        ([case(LOGITS, LOGITS[:1])], np.inf),  # would be compared with each request
-        ([case(LOGITS[:, :0], LOGITS[:, :0])], 0.0),
+        ([probe(LOGITS, LOGITS)], 0.0),
+        ([probe(LOGITS, LOGITS), probe(OFF, LOGITS)], WORST),
+        ([probe(LOGITS, OFF), probe(LOGITS, LOGITS)], WORST),
+        ([probe(NONE, LOGITS)], np.inf),
+        ([probe(LOGITS, NONE)], np.inf),
+        ([probe(LOGITS, LOGITS[:1])], np.inf),  # would be compared with each request
+        ([probe(LOGITS[:, :0], LOGITS[:, :0])], 0.0),
     ],
 )
-def test_a_graph_is_as_far_off_as_its_worst_probability(cases: list[Case], expected: float) -> None:
+def test_a_graph_is_as_far_off_as_its_worst_probability(
+    probes: list[Probe], expected: float
+) -> None:
     graph = graph_of([node("Identity", "x", "logits")], {"x": LOGITS.astype(np.float32)})
     graph.graph.output[0].name = "logits"
-    assert online._worst(graph, cases) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert online._worst(graph, probes) == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_events_of_a_request_are_rows_of_its_own_codes() -> None:
