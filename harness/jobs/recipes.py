@@ -16,14 +16,14 @@ from fusefront.harness.runs.study import Range, Strategy, Study
 from fusefront.harness.tuning.space import Space
 
 Value = TypeVar("Value")
-_ONLY: Mapping[
-    str, Mapping[str, tuple[str, ...]]
-] = {  # keys that mean something with one optimiser or schedule alone
+_ADAMW = ("tau", "id_tau", "weight_decay", "id_weight_decay")
+_ONLY: Mapping[str, Mapping[str, tuple[str, ...]]] = {  # keys that mean something with some
+    # optimisers or schedules alone, and with which
     "optimizer": {
-        "adamw": ("tau", "id_tau", "weight_decay", "id_weight_decay"),
-        "adam": ("l2", "l2_embedding"),
+        **dict.fromkeys(_ADAMW, ("adamw", "lazy_adamw")),
+        **dict.fromkeys(("l2", "l2_embedding"), ("adam",)),
     },
-    "schedule": {"one_cycle": ("warmup",), "plateau": ("anneal",)},
+    "schedule": {"warmup": ("one_cycle",), "anneal": ("plateau",)},
 }
 
 
@@ -108,8 +108,7 @@ def _means(key: str, recipe: Training) -> bool:
     word = key.removeprefix("training.")
     if word == key:
         return True
-    for field, owners in _ONLY.items():
-        chosen = getattr(recipe, field)
-        if any(word in words and owner != chosen for owner, words in owners.items()):
-            return False
-    return True
+    return all(
+        word not in owners or getattr(recipe, field) in owners[word]
+        for field, owners in _ONLY.items()
+    )

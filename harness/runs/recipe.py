@@ -63,7 +63,7 @@ class Training(StrictModel):
     batch_rows: int | None = Field(
         default=None, ge=2, le=LARGEST
     )  # rows; null: chosen by the rows of train, see `rows_a_batch`
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["adamw", "adam", "lazy_adamw"] = "adamw"
     schedule: Literal["one_cycle", "constant", "plateau", "exact"] = "one_cycle"
     learning_rate: float = Field(default=1e-2, gt=0, le=1e3)
     tau: float | None = Field(default=3.0, gt=0, allow_inf_nan=False)  # not of 1-d parameters
@@ -127,8 +127,10 @@ class Training(StrictModel):
                 f"patience {self.patience} with schedule 'one_cycle': a cycle that stops early "
                 "never reaches its low rates; use 'constant' or 'plateau'"
             )
-        if self.optimizer == "adamw" and (self.l2 or self.l2_embedding):
-            raise ValueError("l2 and l2_embedding are Adam's; with 'adamw' give tau or id_tau")
+        if self.optimizer != "adam" and (self.l2 or self.l2_embedding):
+            raise ValueError(
+                f"l2 and l2_embedding are Adam's; with '{self.optimizer}' give tau or id_tau"
+            )
         return self
 
     def resolved(self, rows: int) -> "Training":

@@ -11,14 +11,21 @@ from fusefront.baselines.contract import Baseline
 from fusefront.baselines.roles import modality_parameters
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.recipe import ModalityShares, Training
+from fusefront.harness.training.lazy import LazyAdamW
 
 LOWEST_RATE = 1e-6  # where annealing on a plateau ends
-EMBEDDINGS = ("id_embedding", "field_embedding")
+IDS = "id_embedding"
+EMBEDDINGS = (IDS, "field_embedding")
+KINDS: Mapping[str, type[torch.optim.Adam]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "lazy_adamw": LazyAdamW,
+}
 
 
 def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim.Optimizer:
-    """Adam or AdamW with one group a role of parameters; `steps` an epoch turn time constants into
-    decays."""
+    """Adam, AdamW or lazy AdamW with one group a role of parameters; `steps` an epoch turn time
+    constants into decays."""
     owner = {
         id(parameter): name
         for name, parameters in modality_parameters(model).items()
@@ -27,19 +34,19 @@ def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim
     }
     groups = []
     for role, parameters in model.parameter_roles().items():
+        lazy = {"lazy": True} if role == IDS and recipe.optimizer == "lazy_adamw" else {}
         for name in ("", *recipe.modalities):
             shares = recipe.modalities.get(name, ModalityShares())
             rate = recipe.learning_rate * shares.rate
             own = [parameter for parameter in parameters if owner.get(id(parameter), "") == name]
             groups += [
-                {"params": some, "lr": rate, "weight_decay": decay}
+                {"params": some, "lr": rate, "weight_decay": decay, **lazy}
                 for some, decay in _split(role, own, recipe, shares, steps)
                 if some
             ]
-    if recipe.optimizer == "adamw":
+    if recipe.optimizer != "adam":
         _check(groups)
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=recipe.learning_rate, fused=True)
+    return KINDS[recipe.optimizer](groups, lr=recipe.learning_rate, fused=True)
 
 
 def _split(
@@ -54,7 +61,7 @@ def _split(
     if recipe.optimizer == "adam":
         l2 = recipe.l2_embedding if role in EMBEDDINGS else recipe.l2
         return [(parameters, l2 * shares.decay)]
-    ids = role == "id_embedding"
+    ids = role == IDS
     decay = recipe.id_weight_decay if ids else recipe.weight_decay
     if decay is not None:
         return [(parameters, decay * shares.decay)]

@@ -1,19 +1,28 @@
 """Generated batches at the shape of the MMCTR challenge, and its numbers."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from fusefront.baselines.contract import Context, Field, ItemTable, RequestBatch, Schema
 
 ITEMS, HISTORY, EXPONENT = 91_718, 64, 1.1
+WIDTHS = {"text": 128, "image": 128}
 
 
-def generated_log(rows: int, batches: int) -> tuple[Schema, ItemTable, list[RequestBatch]]:
+def generated_log(
+    rows: int,
+    batches: int,
+    *,
+    items: int = ITEMS,
+    widths: Mapping[str, int] = WIDTHS,  # numbers of each modality
+) -> tuple[Schema, ItemTable, list[RequestBatch]]:
     """The challenge's shape: items by a power law, histories of 26 to 64 (mean 45), K = 1."""
     g = torch.Generator().manual_seed(0)
     schema = Schema(
-        ITEMS,
-        {"text": 128, "image": 128},
+        items,
+        dict(widths),
         (Field("tags", 11_000, 5),),
         0,
         (),
@@ -22,15 +31,15 @@ def generated_log(rows: int, batches: int) -> tuple[Schema, ItemTable, list[Requ
         0,
         HISTORY,
     )
-    present = torch.ones(ITEMS + 1, 2, dtype=torch.bool)
+    present = torch.ones(items + 1, len(widths), dtype=torch.bool)
     present[0] = False
-    vectors = {name: torch.randn(ITEMS + 1, 128, generator=g) for name in schema.modalities}
-    tags = torch.randint(0, 11_000, (ITEMS + 1, 5), generator=g)
-    shown = torch.ones(ITEMS + 1, dtype=torch.long)
+    vectors = {name: torch.randn(items + 1, wide, generator=g) for name, wide in widths.items()}
+    tags = torch.randint(0, 11_000, (items + 1, 5), generator=g)
+    shown = torch.ones(items + 1, dtype=torch.long)
     table = ItemTable(
-        vectors, present, tags, torch.zeros(ITEMS + 1, 0), present[:, 0].clone(), shown, shown
+        vectors, present, tags, torch.zeros(items + 1, 0), present[:, 0].clone(), shown, shown
     )
-    weight = torch.arange(1, ITEMS + 1, dtype=torch.float64).pow(-EXPONENT)
+    weight = torch.arange(1, items + 1, dtype=torch.float64).pow(-EXPONENT)
 
     def drawn(*shape: int) -> Tensor:
         count = int(torch.tensor(shape).prod())
@@ -41,7 +50,7 @@ def generated_log(rows: int, batches: int) -> tuple[Schema, ItemTable, list[Requ
         length = torch.randint(26, 65, (rows, 1), generator=g)
         mask = torch.arange(HISTORY) >= HISTORY - length
         ids = torch.cat([drawn(rows, HISTORY) * mask, drawn(rows, 1)], 1)
-        items, place = torch.unique(
+        distinct, place = torch.unique(
             torch.cat([torch.zeros(1).long(), ids.flatten()]), return_inverse=True
         )
         place = place[1:].view(ids.shape)
@@ -50,7 +59,7 @@ def generated_log(rows: int, batches: int) -> tuple[Schema, ItemTable, list[Requ
         )
         log.append(
             RequestBatch(
-                items,
+                distinct,
                 place[:, :-1],
                 mask,
                 place[:, -1:],
