@@ -17,7 +17,7 @@ class LazyAdamW(torch.optim.AdamW):
     """AdamW; groups with `lazy=True`, of tables [n, d], update the rows with a gradient alone."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step; `closure` computes the gradients anew, if given."""
         loss = None
         if closure is not None:

@@ -76,8 +76,9 @@ def main() -> None:
             own.append(a_own / b_own)
         print(
             f"{items:,} items of {chosen.width} numbers, {chosen.rows} rows: AdamW over lazy "
-            f"AdamW, step {shown(whole)}, optimiser alone {shown(own)}; last steps {1e3 * a / 2:.0f} "
-            f"and {1e3 * b / 2:.0f} ms, optimisers {1e3 * a_own / 2:.1f} and {1e3 * b_own / 2:.1f} ms",
+            f"AdamW, step {shown(whole)}, optimiser alone {shown(own)}; last steps "
+            f"{1e3 * a / 2:.0f} and {1e3 * b / 2:.0f} ms, optimisers {1e3 * a_own / 2:.1f} and "
+            f"{1e3 * b_own / 2:.1f} ms",
             flush=True,
         )
 
