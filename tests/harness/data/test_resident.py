@@ -13,6 +13,7 @@ from fusefront.harness.data.batches import Batcher, moved
 from fusefront.harness.data.module import RequestData
 from fusefront.harness.data.resident import (
     ResidentBatcher,
+    _ranked,
     device_bytes,
     history_log,
     make_batcher,
@@ -195,3 +196,26 @@ def test_no_batch_waits_for_the_device(
         host = next(Batcher(ragged, "train", 9).batches(50))
         host.labels[host.candidate_mask].sum().item()
     assert waits.names == ["aten.index.Tensor", "aten._local_scalar_dense.default"]
+
+
+def test_what_is_kept_of_a_batch_is_as_large_as_its_distinct_keys() -> None:
+    """Nothing of the size of the log, and one spare place."""
+    distinct, rank = _ranked(torch.tensor([5, 2, 5, 7]), 9, 4)
+    assert distinct.tolist() == [0, 2, 5, 7]
+    assert rank[torch.tensor([0, 2, 5, 7])].tolist() == [0, 1, 2, 3]
+    assert (len(rank), distinct.untyped_storage().nbytes()) == (9, 5 * 8)
+
+
+def test_keys_of_events_are_counted_to_the_last_kind(
+    told_apart: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def ranked(keys: torch.Tensor, size: int, count: int) -> object:
+        sizes.append(size)
+        return _ranked(keys, size, count)
+
+    monkeypatch.setattr(resident, "_ranked", ranked)
+    ResidentBatcher(told_apart, "train", 5, CPU).batch(np.arange(9))
+    items = told_apart.manifest.schema_.items + 1
+    assert sizes == [items, items * (2 + 1)]  # two kinds, and none

@@ -6,6 +6,7 @@ import torch
 
 from fusefront.baselines.contract import Field
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.spectrum import same_spectrum
 from fusefront.harness.data.tables import item_table, schema_of
 
 
@@ -140,6 +141,8 @@ def test_a_randomized_modality_has_the_spectrum_and_no_content(
     spectra = [np.sort(np.linalg.eigvalsh(np.cov(rows.T))) for rows in (before, after)]
     np.testing.assert_allclose(spectra[1], spectra[0], rtol=1e-3, atol=1e-5)
     assert not np.isclose(before, after, atol=1e-3).all(1).any()
+    recorded = same_spectrum(before, [4, 1, column])  # as runs that were recorded have them
+    np.testing.assert_array_equal(after, recorded)
     assert (drawn.vectors[name].numpy()[~having] == 0).all()
     assert torch.equal(item_table(ragged).vectors[name], plain.vectors[name])
     again = item_table(ragged, randomize=(name,), seed=4)
