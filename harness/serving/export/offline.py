@@ -112,8 +112,7 @@ def _move(
     online = [node for node in model.graph.node if single.isdisjoint(node.output)]
     rules.replace(model.graph.node, online)
     _read(model, values, floats, observed)
-    if truths:
-        _read(model, present, truths, observed)
+    _read(model, present, truths, observed)
     return prune(model), items
 
 

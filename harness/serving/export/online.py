@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,19 +185,19 @@ def random_feeds(schema: Schema, sizes: tuple[Example, ...], seed: int = 0) -> I
     """Feeds of known items with histories of unequal length; with several requests, the first
     history is empty."""
     rng = np.random.default_rng(seed)
+    draw = partial(rng.integers, endpoint=True)
     shape = feed_shape(schema)
     for size in sizes:
         feed = shape.arrays(size.requests, size.candidates, size.history)
-        length = rng.integers(1, size.history + 1, size.requests)
+        length = draw(1, size.history, size.requests)
         if size.requests > 1:
             length[0] = 0
         mask = np.arange(size.history)[::-1] < length[:, None]
         feed["history_mask"][:] = mask
-        feed["history"][:] = np.where(mask, rng.integers(1, schema.items + 1, mask.shape), 0)
+        feed["history"][:] = np.where(mask, draw(1, schema.items, mask.shape), 0)
         if "history_kinds" in feed:
-            kinds = rng.integers(0, schema.history_kinds + 1, mask.shape)
-            feed["history_kinds"][:] = np.where(mask, kinds, 0)
-        feed["candidates"][:] = rng.integers(1, schema.items + 1, feed["candidates"].shape)
+            feed["history_kinds"][:] = np.where(mask, draw(0, schema.history_kinds, mask.shape), 0)
+        feed["candidates"][:] = draw(1, schema.items, feed["candidates"].shape)
         for name in CONTEXTS:
             if name in feed:
                 feed[name][:] = _context(schema, name, feed[name].shape, rng)
