@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -185,11 +184,14 @@ def random_feeds(schema: Schema, sizes: tuple[Example, ...], seed: int = 0) -> I
     """Feeds of known items with histories of unequal length; with several requests, the first
     history is empty."""
     rng = np.random.default_rng(seed)
-    draw = partial(rng.integers, endpoint=True)
+
+    def draw(least: int, most: int, sizes: tuple[int, ...]) -> NDArray[np.int64]:
+        return rng.integers(least, most, sizes, endpoint=True)
+
     shape = feed_shape(schema)
     for size in sizes:
         feed = shape.arrays(size.requests, size.candidates, size.history)
-        length = draw(1, size.history, size.requests)
+        length = draw(1, size.history, (size.requests,))
         if size.requests > 1:
             length[0] = 0
         mask = np.arange(size.history)[::-1] < length[:, None]
