@@ -12,9 +12,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import psutil
-
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.training.free_memory import free_memory
 
 MOST = 64  # as `--jobs` allows
 SECONDS = 0.4  # of each measurement
@@ -59,8 +58,7 @@ class Capacity(NamedTuple):
 
 def measured_capacity(store: PreparedDataset) -> Capacity:
     """Measure how many trainings of a store's models to run at a time; takes a second or two."""
-    free = psutil.virtual_memory().available
-    in_memory = max(1, int(free // bytes_of_training(store)))
+    in_memory = max(1, int(free_memory() // bytes_of_training(store)))
     return choose(min(cores(), in_memory, MOST), in_memory, together)
 
 

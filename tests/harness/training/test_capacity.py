@@ -1,7 +1,6 @@
 """How many trainings to run at a time: the choice, what is measured, and what memory holds."""
 
 import os
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,8 +46,7 @@ def test_memory_limits_what_is_measured(
     monkeypatch.setattr(capacity, "together", lambda count: 3.0 * count)
 
     def with_free(free: float) -> Capacity:
-        memory = SimpleNamespace(available=free)
-        monkeypatch.setattr(capacity.psutil, "virtual_memory", lambda: memory)
+        monkeypatch.setattr(capacity, "free_memory", lambda: free)
         return capacity.measured_capacity(world)
 
     assert with_free(3 * share) == Capacity(3, 3.0, 3)
