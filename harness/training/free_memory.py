@@ -23,7 +23,8 @@ def free_memory(own: Path = Path("/proc/self"), groups: Path = Path("/sys/fs/cgr
     """Bytes; the least of what the machine has and of what every control group above this process
     leaves, whichever version of them the system has."""
     left = [_left(folder, words) for folder, words in _groups(own / "cgroup", groups)]
-    return max(0, min([psutil.virtual_memory().available, *(n for n in left if n is not None)]))
+    machine: int = psutil.virtual_memory().available
+    return max(0, min([machine, *(n for n in left if n is not None)]))
 
 
 def _groups(listed: Path, groups: Path) -> Iterator[tuple[Path, _Words]]:
