@@ -118,7 +118,6 @@ def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
     Raises:
         GateError: the graph does not score as the model does.
     """
-    model = model.eval()
     example, *others = random_feeds(schema, PROBES)
     reason = "the model scores no candidate"
     tracers: tuple[Tracer, ...] = ("script", "capture")

@@ -114,3 +114,12 @@ def test_events_of_a_request_are_rows_of_its_own_codes() -> None:
     rows = feed["history"] * 4 + feed["history_kinds"]
     np.testing.assert_array_equal(request.history.values, codes.history.values[rows])
     np.testing.assert_array_equal(request.history.present, codes.history.present[rows])
+
+
+def test_a_model_in_training_is_exported_as_it_scores() -> None:
+    """Norms of a batch and drawn units are those of scoring, in the graph and in the comparison."""
+    model, codes, schema = trained("din", {"embedding": 4, "attention": (8,), "hidden": (11, 9)})
+    core = export_core(model.train(), codes, schema)
+    assert not model.training
+    again = export_core(model.eval(), codes, schema)
+    assert core.graph.SerializeToString() == again.graph.SerializeToString()

@@ -109,6 +109,10 @@ def test_contexts_follow_their_candidates():
         ("composed", {"operator": "concat"}),
         ("composed", {"operator": "concat", "placement": "pooled", "pooler": SETTINGS["exact"]}),
         ("composed", {"operator": "film", "conditioning": "target_aware"}),
+        (
+            "composed",
+            {"operator": "film", "conditioning": "target_aware", "pooler": SETTINGS["exact"]},
+        ),
         ("muse", {"embedding": 4, "content": 6, "nearest": 3, "hidden": (8,)}),
         ("id_only", {"pooler": None}),
     ],
