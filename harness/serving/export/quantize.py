@@ -21,7 +21,7 @@ from fusefront.baselines.contract import ItemCodes
 from fusefront.harness.serving.export.online import Core
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.rewrite import observe, prune
-from fusefront.harness.serving.export.rounding import MOST_ROWS, Rounded, rounded
+from fusefront.harness.serving.export.rounding import Rounded, rounded
 from fusefront.harness.serving.export.rules import Observed, replace
 from fusefront.harness.serving.export.scorer import session_options
 from fusefront.harness.serving.export.trace import core_inputs
@@ -30,6 +30,7 @@ PRODUCTS = ("MatMul", "Gemm")
 LEAST = 16_384  # weights; in smaller products quantising activations costs more than it saves
 TOLERABLE = 0.01  # how far one product in one byte may move the logits, in their sd
 HEADROOM = 1.5  # times the observed range: two bytes leave headroom for it
+MOST_ROWS = 8_000  # of inputs for fitting a rounding, and as many for judging it
 STEPS = 254  # steps of the second byte within one step of the first
 DOMAIN = "com.microsoft"
 

@@ -200,6 +200,12 @@ def test_inputs_of_nothing_take_one_byte() -> None:
     assert constants(model)["zero"] == 0
 
 
+@pytest.mark.parametrize(("many", "thinned"), [(31_999, 31_999), (32_000, 16_000)])
+def test_a_rounding_takes_all_of_up_to_32_000_rows(many: int, thinned: int) -> None:
+    wide = products(graph())[0]
+    assert len(quantizing._rows({"x": [np.zeros((many, 64), np.float32)]}, wide)) == thinned
+
+
 @pytest.mark.parametrize(("most", "step"), [(1000, 1), (100, 3), (50, 6), (49, 7)])
 def test_rows_are_thinned_evenly_over_all_feeds(
     monkeypatch: pytest.MonkeyPatch, most: int, step: int
