@@ -50,6 +50,13 @@ def test_rounding_together_is_the_plain_loop_and_moves_products_less() -> None:
     assert moved(together.weights, others) < 0.3 * moved(plain.weights, others)
 
 
+def test_any_weights_are_rounded_together_where_rows_are_like_those_of_the_fit() -> None:
+    for seed in range(6):
+        weights = np.random.default_rng(seed).normal(size=(24, 5))
+        inputs = rows(400, seed)
+        assert (rounded(weights, inputs).integers == by_loop(weights, inputs[::2])).all()
+
+
 def test_rows_that_tell_nothing_of_others_leave_every_weight_at_its_nearest_step() -> None:
     alike = np.empty((80, 24))
     alike[::2], alike[1::2] = rows(1), np.random.default_rng(5).normal(size=(40, 24))
