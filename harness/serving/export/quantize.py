@@ -83,7 +83,7 @@ def quantize(graph: onnx.ModelProto, feeds: Sequence[Feed], least: int = LEAST) 
 def _rows(observed: Observed, product: Product) -> NDArray[np.float64]:
     """[n, in] inputs of the product, evenly thinned to the rows that its rounding uses."""
     width = len(product.weights)
-    parts = [x.reshape(-1, width) for x in observed[product.node.input[0]] if x.size]
+    parts = [x.reshape(x.size // width, width) for x in observed[product.node.input[0]]]
     step = max(1, sum(map(len, parts)) // (2 * MOST_ROWS))
     thinned = [part[::step].astype(np.float64) for part in parts]
     return np.concatenate([np.zeros((0, width)), *thinned])

@@ -89,11 +89,10 @@ def _rewrite(
         helper.make_node("Transpose", [merged], [turned], perm=order),
         helper.make_node("Reshape", [turned, back], [name]),
     ]
-    nodes = list(model.graph.node)
-    where = nodes.index(node)
-    nodes[where : where + 1] = three
+    nodes = [new for each in model.graph.node for new in (three if each == node else [each])]
     replace(model.graph.node, nodes)
     observed[merged] = [
-        value.reshape(*value.shape[:target], many, -1, 1, *behind) for value in observed[source]
+        value.reshape(*value.shape[:target], many, value.shape[move.source], 1, *behind)
+        for value in observed[source]
     ]
     observed[turned] = [value.transpose(order) for value in observed[merged]]

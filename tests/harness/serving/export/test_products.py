@@ -29,10 +29,10 @@ def test_weights_that_two_rows_of_products_share_are_multiplied_once() -> None:
         node("Mul", "left right", "y"),
     ]
     probes = feeds((2, 6))
-    model = graph_of(nodes, probes[0], {"a": rows(6, 5), "b": rows(5, 4)})
+    model = graph_of(nodes, probes[0], {"a": rows(6, 5) / 8, "b": rows(5, 4) / 8})
     products.merge_products(model)
     assert [each.name for each in model.graph.initializer] == ["a", "b", "a_by_b"]
-    assert merged(nodes, a=rows(6, 5), b=rows(5, 4)) == {"MatMul": 2, "Neg": 1, "Mul": 1}
+    assert merged(nodes, a=rows(6, 5) / 8, b=rows(5, 4) / 8) == {"MatMul": 2, "Neg": 1, "Mul": 1}
 
 
 def test_three_products_in_a_row_are_one() -> None:
@@ -41,7 +41,7 @@ def test_three_products_in_a_row_are_one() -> None:
         node("MatMul", "low b", "lower"),
         node("MatMul", "lower c", "y"),
     ]
-    assert merged(nodes, a=rows(6, 5), b=rows(5, 4), c=rows(4, 6)) == {"MatMul": 1}
+    assert merged(nodes, a=rows(6, 5) / 8, b=rows(5, 4) / 8, c=rows(4, 6) / 8) == {"MatMul": 1}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ VIEWED = {
     "half": np.array([-1, 3]),
     "four": np.array([-1, 4]),
     "lead": np.array([0]),
-    "w": rows(6, 4),
-    "v": rows(3, 4),
+    "w": rows(6, 4) / 8,
+    "v": rows(3, 4) / 8,
     "x1": rows(6, 4),
     "fixed": rows(2, 3, 6),
 }
@@ -128,7 +128,7 @@ def sliced(
     ]
     fixed = {
         "start": np.array([0]), "end": np.array([4]), "axis": np.array([1]), "step": np.array([1]),
-        "w": rows(6, 3), "taken": np.array([0, 3, 1]), "fixed": rows(2, 5, 6),
+        "w": rows(6, 3) / 8, "taken": np.array([0, 3, 1]), "fixed": rows(2, 5, 6),
     }  # fmt: skip
     width = weights.pop("width", 5)
     outputs = weights.pop("outputs", "y")
@@ -183,7 +183,7 @@ def test_a_slice_by_computed_places_stays() -> None:
         fixed = {name: np.array([value]) for name, value in zip(names, values, strict=True)}
         del fixed["n"]
         probes = [feed | fed for feed in feeds((2, 5, 6), (3, 5, 6))]
-        weights = fixed | {"w": rows(6, 3), "taken": np.array([0, 3])}
+        weights = fixed | {"w": rows(6, 3) / 8, "taken": np.array([0, 3])}
         model = graph_of(nodes, probes[0], weights)
         before = model.SerializeToString()
         products.drop_slices(model, observe(model, probes))

@@ -312,6 +312,18 @@ def test_a_transpose_observed_at_one_size_holds_at_others() -> None:
         assert count_nodes(model) == {"Reshape": 2, "Transpose": 1, "Neg": 1}
 
 
+def test_a_view_of_a_turned_transpose_is_one_with_its_own() -> None:
+    nodes = [
+        node("Abs", "x", "a"),
+        node("Transpose", "a", "t", perm=[0, 2, 1, 3]),
+        node("Unsqueeze", "t four", "view"),
+        node("Neg", "view", "y"),
+    ]
+    probes = feeds((2, 8, 3, 6), (3, 8, 7, 6), (5, 8, 4, 6), (9, 8, 2, 6))
+    kinds = {"Abs": 1, "Reshape": 2, "Transpose": 1, "Neg": 1}
+    assert turned(nodes, probes, transposes.turn_inward) == kinds
+
+
 def test_a_transpose_of_nothing_at_one_size_stays() -> None:
     shapes = [(2, 8, 3, 6), (3, 8, 0, 6), (4, 8, 5, 6)]
     assert count_nodes(transposed(shapes, perm=[0, 2, 1, 3])) == {"Transpose": 1, "Neg": 1}
