@@ -99,7 +99,8 @@ def calibration_feeds(store: PreparedDataset, rows: int = CALIBRATION_ROWS) -> t
 def first_feeds(
     store: PreparedDataset, split: str, most_rows: float
 ) -> Iterator[tuple[Feed, NDArray[np.int64]]]:
-    """The first feeds of `split_feeds` that have `most_rows` rows together, or all."""
+    """The first feeds of `split_feeds`, with their places [rows], that have `most_rows` rows
+    together, or all."""
     count = 0
     for feed, places in split_feeds(store, split):
         yield feed, places

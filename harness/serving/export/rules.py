@@ -166,8 +166,8 @@ def _stretch(
 
 def _starts(value: NDArray[Any], sizes: NDArray[np.int64]) -> set[int]:
     """From which axes on a value's shape holds these sizes."""
-    shape, wanted = value.shape, tuple(sizes)
-    return {at for at in range(len(shape)) if shape[at : at + len(wanted)] == wanted}
+    shape, part = value.shape, tuple(sizes)
+    return {at for at in range(len(shape)) if shape[at : at + len(part)] == part}
 
 
 def aim_expands(model: onnx.ModelProto, observed: Observed) -> None:

@@ -114,17 +114,17 @@ def test_what_a_where_shows_must_have_all_axes_of_the_result() -> None:
 
 
 @pytest.mark.parametrize(
-    ("zero", "kept"),
+    ("zero", "left"),
     [
         (np.zeros((1, 4), np.float32), 0),
         (np.array([0, 0, 0, 1e-9], np.float32), 1),
         (np.array([1, 0, 0, 0], np.float32), 1),
     ],
 )
-def test_only_all_zeros_are_zero(zero: Any, kept: int) -> None:
+def test_only_all_zeros_are_zero(zero: Any, left: int) -> None:
     nodes = [node("Where", "history_mask x other", "y")]
     probes = [
         {"x": rows(n, 4), "history_mask": np.arange(4 * n).reshape(n, 4) % 3 > 0} for n in (2, 3, 5)
     ]
     model = graph_of(nodes, probes[0], {"other": zero})
-    assert applied(model, probes, masks.multiply_masks)["Where"] == kept
+    assert applied(model, probes, masks.multiply_masks)["Where"] == left

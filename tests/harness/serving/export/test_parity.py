@@ -188,19 +188,19 @@ def cut(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 
 def test_feeds_are_as_long_as_a_model_scores_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """About 2,048 rows, in requests of the candidates that predictions are made of."""
-    taken: list[object] = []
+    calls: list[object] = []
 
     class Batches:
         def __init__(self, store: object, split: str, longest: int) -> None:
-            taken.append((store, split, longest))
+            calls.append((store, split, longest))
 
         def batches(self, rows: int) -> list[object]:
-            taken.append(rows)
+            calls.append(rows)
             return []
 
     monkeypatch.setattr(parity, "Batcher", Batches)
     assert list(split_feeds(cast(Any, "store"), "valid")) == []
-    assert taken == [("store", "valid", LONGEST), 2048]
+    assert calls == [("store", "valid", LONGEST), 2048]
 
 
 def ends(store: PreparedDataset, split: str) -> list[int]:
