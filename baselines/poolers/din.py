@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fusefront.baselines.contract import Pooler
-from fusefront.baselines.packed import Packed, at_in
+from fusefront.baselines.packed import HistoryPairs, Packed, at_in, blocks
 from fusefront.baselines.poolers.crossed import crossed
 from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive, alive
@@ -82,10 +82,21 @@ class DinPooler(Pooler):
         widths, pairs = [self.width, self.first.out_features], packed.pairs
         t, from_target = torch.split(target, widths, -1)  # [N, D], [N, H]
         h, from_history = torch.split(history, widths, -1)  # [n, D], [n, H]
-        w4 = self.first.weight.chunk(4, 1)[3]
-        product = crossed(t, h, w4, pairs)  # [P, H]
-        like = product.dtype  # half of the memory where products are of half precision
-        inner = product.add_(at_in(like, from_history, pairs.code))  # in place: the widest of all
-        inner = inner.add_(at_in(like, from_target, pairs.row)).relu_()
-        score = self.rest(self.dropout(inner)).squeeze(-1)  # [P]
+
+        def scores(some: HistoryPairs) -> Tensor:
+            product = crossed(t, h, self.first.weight.chunk(4, 1)[3], some)  # [P, H]
+            like = product.dtype  # half of the memory where products are of half precision
+            inner = product.add_(at_in(like, from_history, some.code))  # in place: the widest
+            inner = inner.add_(at_in(like, from_target, some.row)).relu_()
+            out: Tensor = self.rest(self.dropout(inner)).squeeze(-1)  # [P]
+            return out
+
+        if torch.is_grad_enabled():
+            score = scores(pairs)
+        else:  # nothing is kept for a backward: not all pairs' layers at a time
+            parts = (
+                scores(pairs._replace(row=pairs.row[block], code=pairs.code[block]))
+                for block in blocks(len(pairs.row), from_target)
+            )
+            score = torch.cat([t.new_zeros(0), *parts])
         return pairs.sums(pairs.softmax(score) if self.softmax else score, h)
