@@ -32,9 +32,7 @@ def multiply_masks(model: onnx.ModelProto, observed: Observed) -> None:
     nodes: list[onnx.NodeProto] = []
     cast: set[str] = set()
     for node in model.graph.node:
-        values = observed.get(node.input[1], []) if node.op_type == "Where" else []
-        same = values and [v.shape for v in values] == [v.shape for v in observed[node.output[0]]]
-        if same and node.input[2] in zeros and np.isfinite(values[0]).all():
+        if node.op_type == "Where" and node.input[2] in zeros and _multiplies(node, observed):
             condition, factor = node.input[0], f"{node.input[0]}_float"
             if condition not in cast:
                 nodes.append(_cast(condition, factor))
@@ -43,6 +41,13 @@ def multiply_masks(model: onnx.ModelProto, observed: Observed) -> None:
         else:
             nodes.append(node)
     replace(model.graph.node, nodes)
+
+
+def _multiplies(node: onnx.NodeProto, observed: Observed) -> bool:
+    """Whether what a Where shows is finite and has all axes of the result."""
+    values, results = observed.get(node.input[1], []), observed[node.output[0]]
+    same = [value.shape for value in values] == [result.shape for result in results]
+    return same and all(np.isfinite(value).all() for value in values)
 
 
 def _cast(name: str, output: str) -> onnx.NodeProto:
@@ -109,7 +114,7 @@ def _any_of(
     zero, axes = fixed.get(node.input[1]), fixed.get(total.input[1])
     if cast is None or cast.op_type != "Cast" or not _is_truth(cast.input[0], maker):
         return None
-    if zero is None or zero.size != 1 or zero.any() or axes is None:
+    if zero is None or zero.ravel().tolist() != [0] or axes is None:
         return None
     keep = next((a.i for a in total.attribute if a.name == "keepdims"), 1)
     return cast.input[0], axes.ravel().tolist(), keep

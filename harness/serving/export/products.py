@@ -2,6 +2,7 @@
 slices around one."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -66,26 +67,27 @@ def drop_slices(model: onnx.ModelProto, observed: Observed) -> None:
         if cut is None or cut.op_type != "Slice" or node.input[1] not in weights:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
-        whole, part = (observed.get(name, []) for name in (cut.input[0], cut.output[0]))
-        if len(readers) != 1 or node.output[0] in outputs or not whole:
+        if len(readers) != 1 or node.output[0] in outputs or cut.input[0] not in observed:
             continue
-        axis = _cut_axis(whole[0].shape, part[0].shape)
-        starts = fixed.get(cut.input[1])
-        steps = fixed.get(cut.input[4]) if len(cut.input) > 4 else np.ones(1)
-        if axis is None or starts is None or steps is None or starts.any() or (steps != 1).any():
+        whole, part = observed[cut.input[0]][0], observed[cut.output[0]][0]
+        axis = _cut_axis(whole.shape, part.shape)
+        first = _are(0, cut.input[1:2], fixed) and _are(1, cut.input[4:], fixed)
+        if axis is None or not first:
             continue
-        if (
-            _takes_fixed(readers[0], axis, whole[0].ndim, fixed)
-            and whole[0].size <= 1.5 * part[0].size
-        ):
+        if _takes_fixed(readers[0], axis, whole.ndim, fixed) and whole.size <= 1.5 * part.size:
             node.input[0] = cut.input[0]
 
 
 def _cut_axis(whole: tuple[int, ...], part: tuple[int, ...]) -> int | None:
     """The axis that a slice shortens, if there is one only and it is not the product's own; else
     None."""
-    shorter = [axis for axis, (a, b) in enumerate(zip(whole, part, strict=True)) if a != b]
+    shorter = np.flatnonzero(np.subtract(whole, part)).tolist()
     return shorter[0] if len(shorter) == 1 and shorter[0] < len(whole) - 1 else None
+
+
+def _are(value: int, names: Sequence[str], fixed: dict[str, NDArray[np.generic]]) -> bool:
+    """Whether these inputs of a node are fixed and hold nothing but a number."""
+    return all(name in fixed and bool((fixed[name] == value).all()) for name in names)
 
 
 def _takes_fixed(

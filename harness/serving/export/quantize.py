@@ -21,7 +21,7 @@ from fusefront.baselines.contract import ItemCodes
 from fusefront.harness.serving.export.online import Core
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.rewrite import observe, prune
-from fusefront.harness.serving.export.rounding import MOST_ROWS, Rounded, rounded
+from fusefront.harness.serving.export.rounding import Rounded, rounded
 from fusefront.harness.serving.export.rules import Observed, replace
 from fusefront.harness.serving.export.scorer import session_options
 from fusefront.harness.serving.export.trace import core_inputs
@@ -30,6 +30,7 @@ PRODUCTS = ("MatMul", "Gemm")
 LEAST = 16_384  # weights; in smaller products quantising activations costs more than it saves
 TOLERABLE = 0.01  # how far one product in one byte may move the logits, in their sd
 HEADROOM = 1.5  # times the observed range: two bytes leave headroom for it
+MOST_ROWS = 8_000  # of inputs for fitting a rounding, and as many for judging it
 STEPS = 254  # steps of the second byte within one step of the first
 DOMAIN = "com.microsoft"
 
@@ -82,7 +83,7 @@ def quantize(graph: onnx.ModelProto, feeds: Sequence[Feed], least: int = LEAST) 
 def _rows(observed: Observed, product: Product) -> NDArray[np.float64]:
     """[n, in] inputs of the product, evenly thinned to the rows that its rounding uses."""
     width = len(product.weights)
-    parts = [x.reshape(-1, width) for x in observed[product.node.input[0]] if x.size]
+    parts = [x.reshape(x.size // width, width) for x in observed[product.node.input[0]]]
     step = max(1, sum(map(len, parts)) // (2 * MOST_ROWS))
     thinned = [part[::step].astype(np.float64) for part in parts]
     return np.concatenate([np.zeros((0, width)), *thinned])

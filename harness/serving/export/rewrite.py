@@ -72,8 +72,8 @@ def observe(model: onnx.ModelProto, probes: Sequence[Feed]) -> Observed:
     observed: Observed = {name: [] for name in (*outputs, *inputs)}
     for probe in probes:
         values = session.run(outputs, {name: probe[name] for name in inputs})
-        for name, value in zip(outputs, values, strict=True):
-            observed[name].append(value)
+        for at, value in enumerate(values):
+            observed[outputs[at]].append(value)
         for name in inputs:
             observed[name].append(probe[name])
     return observed

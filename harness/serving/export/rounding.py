@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-DAMPING = 0.01  # share of the mean square of the inputs, added so that the matrix can be inverted
-MOST_ROWS = 8_000  # for fitting the rounding, and as many for judging it
+DAMPING = 0.01  # share of the inputs' mean sum of squares, added so that the matrix has an inverse
 
 
 class Rounded(NamedTuple):
@@ -41,23 +40,21 @@ def rounded(weights: Floats, rows: Floats) -> Rounded:
     others: with few or similar rows it can fit those rows only.
     """
     plain = nearest(weights)
-    rows = rows[:: max(1, len(rows) // (2 * MOST_ROWS))]
     basis, control = rows[::2], rows[1::2]
-    if not len(control):
-        return plain
     together = Rounded(_together(weights, plain.column, basis), plain.column)
     better = _moved(weights, together, control) < _moved(weights, plain, control)
     return together if better else plain
 
 
 def _moved(weights: Floats, by: Rounded, rows: Floats) -> float:
-    """Sum of squared changes of the products of `rows` [n, in] with the weights [in, out]."""
-    return float(((rows @ (by.weights - weights)) ** 2).sum())
+    """How far the products of `rows` [n, in] with the weights [in, out] move: the root of the sum
+    of squares."""
+    return float(np.linalg.norm(rows @ (by.weights - weights)))
 
 
 def _together(weights: Floats, column: Floats, rows: Floats) -> NDArray[np.int8]:
     """Integers [in, out] whose products with `rows` [n, in] are close to those of the weights."""
-    square = rows.T @ rows / len(rows)
+    square = rows.T @ rows
     power = np.diag(square).copy()
     square[np.diag_indices(len(square))] += max(DAMPING * float(power.mean()), 1e-12)
     order = np.argsort(-power, kind="stable")

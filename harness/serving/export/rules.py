@@ -56,35 +56,27 @@ def constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
 
 def fix_constants(model: onnx.ModelProto, observed: Observed) -> None:
     """Small values that depend on shapes alone and are equal at every size become constants."""
-    for node in list(model.graph.node):
+    for node in model.graph.node:
         for name in node.output:
             values = observed.get(name, [])
-            if not values or values[0].dtype not in (np.int64, np.bool_) or values[0].ndim > 1:
+            first = next(iter(values), None)
+            if first is None or first.dtype not in (np.int64, np.bool_) or first.ndim > 1:
                 continue
-            same = all(np.array_equal(value, values[0]) for value in values)
+            same = all(np.array_equal(value, first) for value in values)
             if same and is_shape(model, name):
                 constant = f"{name}_constant"
-                model.graph.initializer.append(numpy_helper.from_array(values[0], constant))
+                model.graph.initializer.append(numpy_helper.from_array(first, constant))
                 rename(model, name, constant)
 
 
 def is_shape(model: onnx.ModelProto, name: str) -> bool:
     """Whether a value depends on shapes alone, so that equal values are no accident of the
     probes."""
-    maker, visited = makers(model), set()
-    fixed = {initializer.name for initializer in model.graph.initializer}
-    todo = [name]
-    while todo:
-        value = todo.pop()
-        if value in visited or value in fixed or not value:
-            continue
-        visited.add(value)
-        node = maker.get(value)
-        if node is None:
-            return False  # an input of the graph
-        if node.op_type not in ("Shape", "Constant"):
-            todo += reads(node)
-    return True
+    fixed = {"", *(initializer.name for initializer in model.graph.initializer)}
+    for node in model.graph.node:  # what a node reads is made before it
+        if node.op_type == "Shape" or fixed.issuperset(reads(node)):
+            fixed.update(node.output)
+    return name in fixed
 
 
 def join_views(model: onnx.ModelProto, observed: Observed) -> None:
@@ -98,10 +90,10 @@ def join_views(model: onnx.ModelProto, observed: Observed) -> None:
         source = node.input[0]
         while source in maker and maker[source].op_type in VIEWS:
             source = maker[source].input[0]
-        after = [value.shape for value in observed.get(node.output[0], [])]
-        before = [value.shape for value in observed.get(source, [])]
-        if not before or not after:
-            continue
+        if source not in observed:
+            continue  # weights
+        before = [value.shape for value in observed[source]]
+        after = [value.shape for value in observed[node.output[0]]]
         if before == after and node.output[0] not in outputs:
             rename(model, node.output[0], source)
             continue
@@ -131,11 +123,11 @@ def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int]
     """
     if any(0 in shape for shape in after):
         return None
-    target = []
-    for axis, sizes in enumerate(zip(*after, strict=True)):
-        if len(set(sizes)) == 1:
-            target.append(sizes[0])
-        elif all(axis < len(b) and b[axis] == s for b, s in zip(before, sizes, strict=True)):
+    target: list[int] = []
+    for axis, sizes in enumerate(np.transpose(after).tolist()):
+        if len({*sizes}) == 1:
+            target += {*sizes}
+        elif [shape[axis : axis + 1] for shape in before] == [(size,) for size in sizes]:
             target.append(0)
         else:
             target.append(-1)
@@ -148,14 +140,15 @@ def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
     for node in list(model.graph.node):
         name = node.output[0]
         values = observed.get(name, [])
-        if node.op_type == "Shape" or not values or values[0].dtype != np.int64:
+        first = next(iter(values), None)
+        if node.op_type == "Shape" or first is None or first.dtype != np.int64:
             continue
-        if values[0].ndim != 1 or not is_shape(model, name):
+        if first.ndim != 1 or not is_shape(model, name):
             continue
         if (stretch := _stretch(model, observed, values)) is not None:
             source, start = stretch
             shape_node = helper.make_node(
-                "Shape", [source], [f"{name}_read"], start=start, end=start + len(values[0])
+                "Shape", [source], [f"{name}_read"], start=start, end=start + len(first)
             )
             model.graph.node.insert(0, shape_node)
             rename(model, name, f"{name}_read")
@@ -164,45 +157,52 @@ def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
 def _stretch(
     model: onnx.ModelProto, observed: Observed, values: Sequence[NDArray[Any]]
 ) -> tuple[str, int] | None:
+    """An input, and from which axis on its shape holds these sizes at every probe."""
     for entry in model.graph.input:
-        shapes = [value.shape for value in observed.get(entry.name, [])]
-        if not shapes:
-            continue
-        for start in range(len(shapes[0])):  # near the end a stretch is too short to be equal
-            stretches = [shape[start : start + len(values[0])] for shape in shapes]
-            if all(tuple(v) == s for v, s in zip(values, stretches, strict=True)):
-                return entry.name, start
+        if starts := set.intersection(*map(_starts, observed[entry.name], values)):
+            return entry.name, min(starts)
     return None
+
+
+def _starts(value: NDArray[Any], sizes: NDArray[np.int64]) -> set[int]:
+    """From which axes on a value's shape holds these sizes."""
+    shape, part = value.shape, tuple(sizes)
+    return {at for at in range(len(shape)) if shape[at : at + len(part)] == part}
 
 
 def aim_expands(model: onnx.ModelProto, observed: Observed) -> None:
     """An expand over the leading axes of an input takes its target from that input's shape."""
-    for node in list(model.graph.node):
-        if node.op_type != "Expand" or node.output[0] not in observed:
+    targets: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "Expand":
             continue
         after = [value.shape for value in observed[node.output[0]]]
         for lead in (2, 1):
-            values = [np.array(shape[:lead], np.int64) for shape in after]
-            stretch = _stretch(model, observed, values) if len(after[0]) >= lead else None
-            rest = after[0][lead:]
-            if stretch is None or stretch[1] != 0 or any(shape[lead:] != rest for shape in after):
+            leads = [shape[:lead] for shape in after]
+            sources = [
+                entry.name
+                for entry in model.graph.input
+                if [value.shape[:lead] for value in observed[entry.name]] == leads
+            ]
+            rest = {shape[lead:] for shape in after}
+            if not sources or len(rest) != 1:
                 continue
             stem = f"{node.output[0]}_target"
             shape_node = helper.make_node(
-                "Shape", [stretch[0]], [f"{stem}_lead"], start=0, end=lead
+                "Shape", [sources[0]], [f"{stem}_lead"], start=0, end=lead
             )
-            tail = constant(model, f"{stem}_tail", rest)
+            tail = constant(model, f"{stem}_tail", *rest)
             whole = helper.make_node("Concat", [f"{stem}_lead", tail], [stem], axis=0)
-            model.graph.node.insert(0, whole)
-            model.graph.node.insert(0, shape_node)
+            targets = [shape_node, whole, *targets]
             node.input[1] = stem
             break
+    replace(model.graph.node, [*targets, *model.graph.node])
 
 
 def drop_expands(model: onnx.ModelProto, observed: Observed) -> None:
     """Remove an expand whose readers broadcast anyway, so that it only copies."""
     for node in model.graph.node:
-        if node.op_type != "Expand" or node.output[0] not in observed:
+        if node.op_type != "Expand":
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
         if all(_broadcasts(reader, node, observed) for reader in readers):
@@ -210,7 +210,7 @@ def drop_expands(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def _broadcasts(reader: onnx.NodeProto, expand: onnx.NodeProto, observed: Observed) -> bool:
-    if reader.op_type not in _BROADCASTS or reader.output[0] not in observed:
+    if reader.op_type not in _BROADCASTS:
         return False
     name = expand.output[0]
     others = [i for i in reader.input if i != name and i in observed]
@@ -239,13 +239,11 @@ def gather_columns(model: onnx.ModelProto, observed: Observed) -> None:
         if column is None or column.op_type != "Gather" or column.input[1] not in fixed:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
-        ids, rows = observed.get(column.input[0], []), observed.get(node.output[0], [])
-        if len(readers) != 1 or readers[0].op_type not in VIEWS or not ids:
+        if len(readers) != 1 or readers[0].op_type not in VIEWS:
             continue
-        whole = [(*i.shape, r.shape[-1]) for i, r in zip(ids, rows, strict=True)]
-        if (
-            all(i.shape[-1] == 1 for i in ids)
-            and [v.shape for v in observed[readers[0].output[0]]] == whole
-        ):
+        ids = observed.get(column.input[0], [])  # none of weights and of rewritten sizes
+        only = [(*each.shape[:-1], 1) for each in ids]
+        viewed = [value.shape[:-1] for value in observed[readers[0].output[0]]]
+        if only == [each.shape for each in ids] == viewed:
             node.input[1] = column.input[0]
             rename(model, readers[0].output[0], node.output[0])

@@ -1,6 +1,6 @@
 """The gate before a latency counts, on errors of known size; feeds against the store."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from fusefront.harness.serving.export.parity import (
 from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.training.build import build_model
 from fusefront.harness.training.module import encode_table
-from fusefront.harness.training.predict import predict
+from fusefront.harness.training.predict import LONGEST, predict
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,9 @@ def test_a_batch_is_a_feed_of_item_rows(ragged: PreparedDataset) -> None:
     assert empty["history_mask"].tolist() == [[False]]
     bare = batch._replace(request_context=batch.request_context._replace(ids=batch.labels[:, :0]))
     assert "request_ids" not in batch_feed(bare)
+    context = batch.candidate_context
+    bare = batch._replace(candidate_context=context._replace(ids=context.ids[..., :0]))
+    assert {*feed} - {*batch_feed(bare)} == {"candidate_ids"}
 
 
 def test_an_empty_feed_has_the_columns_of_its_shape() -> None:
@@ -183,6 +186,23 @@ def cut(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     )
 
 
+def test_feeds_are_as_long_as_a_model_scores_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """About 2,048 rows, in requests of the candidates that predictions are made of."""
+    calls: list[object] = []
+
+    class Batches:
+        def __init__(self, store: object, split: str, longest: int) -> None:
+            calls.append((store, split, longest))
+
+        def batches(self, rows: int) -> list[object]:
+            calls.append(rows)
+            return []
+
+    monkeypatch.setattr(parity, "Batcher", Batches)
+    assert list(split_feeds(cast(Any, "store"), "valid")) == []
+    assert calls == [("store", "valid", LONGEST), 2048]
+
+
 def ends(store: PreparedDataset, split: str) -> list[int]:
     """Rows up to the end of each batch; requests are not cut."""
     sizes = [len(rows) for _, rows in split_feeds(store, split, batch_rows=100)]
@@ -197,7 +217,7 @@ def test_scoring_stops_after_the_batch_that_has_the_rows(
     _, exact = eager(model)
     expected, _ = recorded(model, ragged, "train")
     cases = (
-        (1, first), (first - 1, first), (first, first), (first + 1, second), (None, every)
+        (1, first), (first - 1, first), (first, first), (first + 1, second), (np.inf, every)
     )  # fmt: skip
     for most, count in cases:
         scored = score_split(exact, ragged, "train", most)

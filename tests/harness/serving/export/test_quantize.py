@@ -194,10 +194,19 @@ def test_products_are_large_from_the_least_number_of_weights() -> None:
 
 def test_inputs_of_nothing_take_one_byte() -> None:
     """They move no logit, which is not more than a hundredth of what does not vary."""
-    model = quantize(graph(), [{"x": np.zeros((7, 64), np.float32)}], least=1000)
+    plain = graph()
+    bias = next(each for each in plain.graph.initializer if each.name == "bias")
+    bias.CopyFrom(numpy_helper.from_array(np.zeros(48, np.float32), "bias"))
+    model = quantize(plain, [{"x": np.zeros((7, 64), np.float32)}], least=1000)
     assert kinds(model)["MatMulIntegerToFloat"] == 1
     assert constants(model)["step"] == np.float32(1e-12)
     assert constants(model)["zero"] == 0
+
+
+@pytest.mark.parametrize(("many", "thinned"), [(31_999, 31_999), (32_000, 16_000)])
+def test_a_rounding_takes_all_of_up_to_32_000_rows(many: int, thinned: int) -> None:
+    wide = products(graph())[0]
+    assert len(quantizing._rows({"x": [np.zeros((many, 64), np.float32)]}, wide)) == thinned
 
 
 @pytest.mark.parametrize(("most", "step"), [(1000, 1), (100, 3), (50, 6), (49, 7)])

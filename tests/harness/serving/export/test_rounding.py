@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fusefront.harness.serving.export.rounding import MOST_ROWS, nearest, rounded
+from fusefront.harness.serving.export.rounding import nearest, rounded
 
 RNG = np.random.default_rng(11)
 WEIGHTS = RNG.normal(size=(24, 5)) * np.array([1.0, 30.0, 1.0, 0.01, 1.0])
@@ -50,6 +50,13 @@ def test_rounding_together_is_the_plain_loop_and_moves_products_less() -> None:
     assert moved(together.weights, others) < 0.3 * moved(plain.weights, others)
 
 
+def test_any_weights_are_rounded_together_where_rows_are_like_those_of_the_fit() -> None:
+    for seed in range(6):
+        weights = np.random.default_rng(seed).normal(size=(24, 5))
+        inputs = rows(400, seed)
+        assert (rounded(weights, inputs).integers == by_loop(weights, inputs[::2])).all()
+
+
 def test_rows_that_tell_nothing_of_others_leave_every_weight_at_its_nearest_step() -> None:
     alike = np.empty((80, 24))
     alike[::2], alike[1::2] = rows(1), np.random.default_rng(5).normal(size=(40, 24))
@@ -57,11 +64,10 @@ def test_rows_that_tell_nothing_of_others_leave_every_weight_at_its_nearest_step
         assert (rounded(WEIGHTS, inputs).integers == nearest(WEIGHTS).integers).all()
 
 
-def test_of_many_rows_a_part_stands_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_the_unit_of_the_inputs_changes_no_rounding(scale: float) -> None:
     inputs = rows(400)
-    monkeypatch.setattr("fusefront.harness.serving.export.rounding.MOST_ROWS", 50)
-    assert MOST_ROWS == 8_000
-    assert (rounded(WEIGHTS, inputs).integers == by_loop(WEIGHTS, inputs[::4][::2])).all()
+    assert (rounded(WEIGHTS, scale * inputs).integers == by_loop(WEIGHTS, inputs[::2])).all()
 
 
 def test_a_column_of_nothing_stays_nothing() -> None:

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from small_graphs import SIZES, Feed, applied, feeds, graph_of, node, rows, values_of
 
 from fusefront.harness.serving.export import rules, transposes
-from fusefront.harness.serving.export.rewrite import count_nodes, lighten, observe, prune
+from fusefront.harness.serving.export.rewrite import count_nodes, observe, prune
 
 FIXED = {
     name: np.array(value)
@@ -161,24 +161,9 @@ def test_only_vectors_of_sizes_are_read_off() -> None:
     assert sizes_read(other, probes, w=square) == []
 
 
-def test_a_rule_takes_shapes_from_inputs_that_were_observed() -> None:
-    nodes = [
-        node("Shape", "x", "shape"),
-        node("Gather", "shape one", "sizes", axis=0),
-        node("Expand", "w sizes", "y"),
-    ]
-    probes = feeds((2, 5), (3, 7), (5, 4))
-    unseen = {"never": rows(2)} | probes[0]
-    model = graph_of(nodes, unseen, FIXED | {"w": rows(1)})
-    observed = observe(model, [{"never": rows(2)} | feed for feed in probes])
-    del observed["never"]
-    rules.name_shapes(model, observed)
-    assert model.graph.node[0].input[0] == "x"
-
-
 RULES = (
-    rules.fix_constants, rules.join_views, rules.name_shapes, rules.aim_expands,
-    rules.drop_expands, rules.gather_columns, transposes.turn_inward,
+    rules.fix_constants, rules.join_views, rules.name_shapes, rules.gather_columns,
+    transposes.turn_inward,
 )  # fmt: skip
 
 
@@ -327,6 +312,18 @@ def test_a_transpose_observed_at_one_size_holds_at_others() -> None:
         assert count_nodes(model) == {"Reshape": 2, "Transpose": 1, "Neg": 1}
 
 
+def test_a_view_of_a_turned_transpose_is_one_with_its_own() -> None:
+    nodes = [
+        node("Abs", "x", "a"),
+        node("Transpose", "a", "t", perm=[0, 2, 1, 3]),
+        node("Unsqueeze", "t four", "view"),
+        node("Neg", "view", "y"),
+    ]
+    probes = feeds((2, 8, 3, 6), (3, 8, 7, 6), (5, 8, 4, 6), (9, 8, 2, 6))
+    kinds = {"Abs": 1, "Reshape": 2, "Transpose": 1, "Neg": 1}
+    assert turned(nodes, probes, transposes.turn_inward) == kinds
+
+
 def test_a_transpose_of_nothing_at_one_size_stays() -> None:
     shapes = [(2, 8, 3, 6), (3, 8, 0, 6), (4, 8, 5, 6)]
     assert count_nodes(transposed(shapes, perm=[0, 2, 1, 3])) == {"Transpose": 1, "Neg": 1}
@@ -339,57 +336,64 @@ def test_a_transpose_without_an_order_and_other_nodes_with_axes_stay() -> None:
     assert count_nodes(most) == {"ReduceMax": 1, "Neg": 1}
 
 
-def light(nodes: list[onnx.NodeProto], probes: list[Feed], **more: Any) -> Counter[str]:
-    model = graph_of(nodes, probes[0], FIXED | more)
-    before = [values_of(model, feed)[0] for feed in probes]
-    result = lighten(model, probes[:-1])
-    for feed, expected in zip(probes, before, strict=True):
-        np.testing.assert_allclose(values_of(result, feed)[0], expected, rtol=1e-6, atol=1e-6)
-    return count_nodes(result)
-
-
-def test_a_graph_is_lightened_by_views_joined_and_transposes_turned() -> None:
-    """The runtime's own passes would leave both."""
-    views = [
-        node("Reshape", "x flat", "a"),
-        node("Abs", "a", "b"),
-        node("Unsqueeze", "b one", "c"),
-        node("Reshape", "c back", "d"),
-        node("Exp", "d", "y"),
-    ]
-    back = {"flat": np.array([-1, 6]), "back": np.array([-1, 2, 3])}
-    probes = feeds(*SIZES)
-    assert light(views, probes, **back) == {"Reshape": 2, "Abs": 1, "Exp": 1}
-    heads = [node("Transpose", "x", "t", perm=[0, 2, 1, 3]), node("Exp", "t", "y")]
-    shapes = [(2, 8, 3, 6), (3, 8, 7, 6), (5, 8, 4, 6), (9, 8, 11, 6)]
-    assert light(heads, feeds(*shapes)) == {"Reshape": 2, "Transpose": 1, "Exp": 1}
-
-
 def test_the_order_as_it_is_moves_no_axis() -> None:
     assert transposes.outward([0, 1, 2]) is None
     assert transposes.outward([0]) is None
 
 
-def test_a_mask_turned_around_is_a_product_where_its_negation_is_read_elsewhere() -> None:
+def test_an_expand_of_places_stays_before_what_looks_them_up() -> None:
+    """Its result is as large as the values, but of copies of the places."""
     nodes = [
-        node("Greater", "x level", "shown"),
-        node("Not", "shown", "hidden"),
-        node("Where", "hidden level x", "a"),
-        node("Cast", "hidden", "b", to=TensorProto.FLOAT),
-        node("Add", "a b", "y"),
+        node("Shape", "x", "shape"),
+        node("Expand", "w shape", "wide"),
+        node("GatherElements", "x wide", "y", axis=2),
     ]
-    kinds = light(nodes, feeds(*SIZES), level=np.float32(0))
-    assert (kinds["Where"], kinds["Mul"]) == (0, 1)
+    kinds = turned(nodes, feeds(*SIZES), rules.drop_expands, w=np.array([[[5, 3, 1, 0, 2, 4]]]))
+    assert kinds["Expand"] == 1
 
 
-def test_a_product_by_rows_needs_no_views_around_it() -> None:
+def test_rows_of_a_column_of_candidates_ids_are_looked_up_by_them() -> None:
     nodes = [
-        node("Reshape", "x flat", "flat_rows"),
-        node("MatMul", "flat_rows w", "product"),
-        node("Shape", "x", "lead", end=2),
-        node("Concat", "lead four", "target", axis=0),
-        node("Reshape", "product target", "whole"),
-        node("Exp", "whole", "y"),
+        node("Gather", "ids pick", "column", axis=2),
+        node("Gather", "table column", "rows", axis=0),
+        node("Unsqueeze", "rows two", "view"),
+        node("Neg", "view", "y"),
     ]
-    kinds = light(nodes, feeds(*SIZES), flat=np.array([-1, 6]), w=rows(6, 4))
-    assert kinds == {"MatMul": 1, "Exp": 1}
+    rng = np.random.default_rng(0)
+    sizes = ((2, 5), (3, 7), (5, 4), (9, 2))
+    probes = [{"ids": rng.integers(0, 5, (*size, 1))} for size in sizes]
+    weights = {"pick": np.array(0), "table": rows(5, 8)}
+    assert turned(nodes, probes, rules.gather_columns, **weights) == {"Gather": 1, "Neg": 1}
+    halves = [*nodes[:2], node("Reshape", "rows half", "view"), nodes[3]]
+    probes = [{"ids": rng.integers(0, 5, (*size, 2))} for size in sizes]
+    weights["half"] = np.array([0, 0, 2, 4])  # two columns, of rows cut in two
+    assert turned(halves, probes, rules.gather_columns, **weights)["Gather"] == 2
+
+
+def test_of_two_equal_axes_the_first_is_read() -> None:
+    probes = feeds((2, 5, 5), (3, 7, 7), (5, 4, 4), (9, 2, 2))
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Gather", "shape two", "sizes", axis=0),
+        node("Expand", "w sizes", "y"),
+    ]
+    model = graph_of(nodes, probes[0], FIXED | {"w": rows(1)})
+    rules.name_shapes(model, observe(model, probes))
+    assert {each.name: each.i for each in model.graph.node[0].attribute} == {"start": 1, "end": 2}
+
+
+def test_an_expand_of_one_axis_takes_it_from_an_input() -> None:
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("Gather", "shape zero", "size", axis=0),
+        node("Add", "size size", "more"),
+        node("Sub", "more size", "target"),
+        node("Expand", "w target", "y"),
+    ]
+    assert shapes_read(nodes, rows(1)) == [("x", 1)]
+
+
+def test_a_value_without_a_name_is_not_observed() -> None:
+    nodes = [onnx.helper.make_node("Dropout", ["x"], ["a", ""]), node("Neg", "a", "y")]
+    (probe,) = feeds((2, 3))
+    assert sorted(observe(graph_of(nodes, probe), [probe])) == ["a", "x", "y"]

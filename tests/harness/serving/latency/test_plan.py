@@ -347,7 +347,7 @@ def test_int8_is_timed_only_where_it_moves_the_auc_by_at_most_its_limit(
         parity_module, "score_split", lambda logits, store, split, rows: logits(feed).ravel()
     )
     monkeypatch.setattr(parity_module, "eager_logits", lambda model, codes, feed: exact)
-    monkeypatch.setattr(parity_module, "random_feeds", lambda schema, sizes, seed: [feed])
+    monkeypatch.setattr(parity_module, "random_feeds", lambda schema, sizes: [feed])
     store = SimpleNamespace(split=lambda name: SimpleNamespace(label=label))
     monkeypatch.setattr(gate_module, "PreparedDataset", SimpleNamespace(open=lambda path: store))
     trained = [
