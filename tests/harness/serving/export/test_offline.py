@@ -9,7 +9,7 @@ from onnx import TensorProto
 from small_graphs import ITEM_SIZES, RNG, Feed, graph_of, moved, node, probes, rows, values_of
 
 from fusefront.harness.serving.export import offline
-from fusefront.harness.serving.export.offline import ItemGraph
+from fusefront.harness.serving.export.offline import ItemGraph, move_offline
 from fusefront.harness.serving.export.rewrite import count_nodes, observe, prune
 
 
@@ -65,9 +65,6 @@ def test_rows_read_as_they_are_stay() -> None:
 
 def test_both_tables_read_as_they_are_stay() -> None:
     nodes = [
-        node("Cast", "history_present", "there", to=TensorProto.FLOAT),
-        node("ReduceSum", "there places", "count", keepdims=1),
-        node("ReduceSum", "count columns", "counts", keepdims=1),
         node("ReduceSum", "history_values places", "total", keepdims=1),
         node("Where", "history_present query zero", "some"),
         node("ReduceSum", "some places", "more", keepdims=1),
@@ -75,8 +72,11 @@ def test_both_tables_read_as_they_are_stay() -> None:
         node("Mul", "total most", "y"),
     ]
     feeds = [feed | {"query": rows(len(feed["history_values"]), 1, 2)} for feed in probes()]
-    online = moved(nodes, feeds, places=np.array([1]), columns=np.array([2]), zero=np.float32(0))
-    assert count_nodes(online) == count_nodes(prune(graph_of(nodes, feeds[0], {})))
+    weights = {"places": np.array([1]), "columns": np.array([2]), "zero": np.float32(0)}
+    model = graph_of(nodes, feeds[0], weights)
+    online, items = move_offline(model, observe(model, feeds))
+    assert items == ()
+    assert count_nodes(online) == count_nodes(model)
 
 
 def test_truths_without_a_value_stay() -> None:
