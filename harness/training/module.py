@@ -135,8 +135,9 @@ class ClickModule(pl.LightningModule):
 
     def on_validation_end(self) -> None:
         """Put back the weights themselves in place of their average, and the precision of
-        products."""
+        products; let go of the codes."""
         self._swap()
+        self._codes = None
         torch.set_float32_matmul_precision(self._before_validation)
 
     def _swap(self) -> None:

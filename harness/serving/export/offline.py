@@ -109,8 +109,6 @@ def _move(
     items = ItemGraph(
         side, _cut(model, outputs, observed), tuple(map(_output, outputs)), len(floats)
     )
-    online = [node for node in model.graph.node if single.isdisjoint(node.output)]
-    rules.replace(model.graph.node, online)
     _read(model, values, floats, observed)
     _read(model, present, truths, observed)
     return prune(model), items

@@ -263,7 +263,9 @@ def test_validation_is_of_full_precision_whatever_steps_are(model: Baseline) -> 
         assert precision() == "high"
         module.on_validation_start()
         assert precision() == "highest"
+        assert module._codes is not None
         module.on_validation_end()
+        assert module._codes is None  # a table of all items, which training needs no more
         assert precision() == "high"
         with products(False):
             assert precision() == "highest"
