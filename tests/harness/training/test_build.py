@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Parts
 from fusefront.datasets.errors import DataContractError
@@ -128,3 +128,17 @@ def test_a_model_of_another_run_than_the_record_is_refused(
         load_model(record.path, ragged, parts)
     write_json(path, spec)
     assert load_model(record.path, ragged, parts).name == "turning"
+
+
+def test_weights_of_a_later_format_are_refused(
+    tmp_path: Path, ragged: PreparedDataset, parts: Parts, make_cell: Any
+) -> None:
+    spec = make_cell("early_fusion").spec
+    save_model(build_model(spec, ragged, parts), spec, tmp_path / "model")
+    load_model(tmp_path, ragged, parts)
+    path = tmp_path / "model" / "weights.safetensors"
+    save_file(load_file(path), path, metadata={"fusefront.format": "2"})
+    with pytest.raises(DataContractError, match=r"got format '2', this program reads 1"):
+        load_model(tmp_path, ragged, parts)
+    save_file(load_file(path), path)  # as the first version wrote them
+    load_model(tmp_path, ragged, parts)

@@ -20,7 +20,14 @@ from fusefront.datasets.raw.files import sha256
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.training.build import load_model
-from fusefront.harness.training.run import RunRecord, find_record, run
+from fusefront.harness.training.fit import Epochs
+from fusefront.harness.training.run import (
+    RunRecord,
+    _environment,
+    find_record,
+    run,
+    run_folder,
+)
 
 TIMES = ("seconds", "rows_per_second")
 
@@ -348,3 +355,51 @@ def test_a_loaded_model_is_the_recorded_one_ready_to_score(
     model = load_model(trained.path, ragged, parts)
     assert not model.training
     assert float(model.turn.detach()) == trained.summary["report_turn"]
+
+
+def test_what_a_killed_run_left_half_written_is_swept(
+    tmp_path: Path, train: Any, make_cell: Any
+) -> None:
+    folder = run_folder(make_cell(epochs=1), tmp_path)
+    left = [folder / part / ".half.tmp-1-dead" for part in ("", "predictions", "model")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    assert train(tmp_path, epochs=1).path == folder
+    assert [path for path in left if path.exists()] == []
+
+
+def test_before_the_first_epoch_there_are_no_lines(tmp_path: Path, make_cell: Any) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("of a run before\n")
+    Epochs(path, 10, make_cell(), lambda _: None)
+    assert not path.exists()
+    lines = [{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "seconds": 3.0}]
+    again = Epochs(path, 10, make_cell(), lambda _: None, lines)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == lines
+    assert again.speed() == 10 * 2 / 5
+
+
+@pytest.mark.parametrize(
+    ("baseline", "device", "name"),
+    [
+        ("turning", "auto", "A card"),
+        ("turning", "cuda", "A card"),
+        ("turning", "cpu", "cpu"),
+        ("counts", "auto", "cpu"),  # solves itself, on the CPU
+        ("nobody", "auto", "A card"),
+    ],
+)
+def test_the_environment_names_what_trains(
+    baseline: str,
+    device: str,
+    name: str,
+    parts: Parts,
+    make_cell: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = make_cell(baseline, device=device).spec
+    assert _environment(spec, parts)["device"] == "cpu"  # there is no other here
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A card")
+    assert _environment(spec, parts)["device"] == name

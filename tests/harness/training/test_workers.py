@@ -263,6 +263,7 @@ def test_the_rest_of_a_dead_leaders_session_is_reaped(tmp_path: Path) -> None:
     child = int(process.stdout.readline())
     known = trees.leader(process.pid)
     assert known is not None
+    assert sorted(trees.members(process.pid)) == sorted([process.pid, child])
     trees.reap(known)  # it lives: nothing is ended
     assert trees.leader(child) is not None
     process.kill()
