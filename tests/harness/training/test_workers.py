@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
@@ -355,3 +356,33 @@ def test_a_worker_trains_what_it_is_sent_and_says_how_it_went(
         entries = ctypes.c_int()
         ctypes.CDLL(None).prctl(2, ctypes.byref(entries))  # PR_GET_PDEATHSIG
         assert entries.value == signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "now", "cause"),
+    [
+        (-9, 4, 4, "killed"),
+        (-9, 4, 5, "memory"),
+        (-9, 4, None, "memory"),  # the kernel does not say
+        (-9, None, 5, "memory"),
+        (-9, None, None, "memory"),
+        (-15, 4, 5, "died"),
+        (1, None, None, "died"),
+    ],
+)
+def test_why_a_worker_died_is_read_from_its_code_and_the_kernels_count(
+    code: int,
+    before: int | None,
+    now: int | None,
+    cause: str,
+    make_cell: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduling, "oom_kills", lambda: now)
+    monkeypatch.setattr(scheduling, "time", SimpleNamespace(monotonic=lambda: 12.5))
+    process: Any = SimpleNamespace(exitcode=code)
+    message = scheduling._death(scheduling._Busy(process, make_cell(), 10.0, before))
+    assert message["cause"] == cause
+    assert message["passing"] is True
+    assert message["reason"] == f"its process ended with code {code}"
+    assert message["seconds"] == 2.5
