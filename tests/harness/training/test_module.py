@@ -4,20 +4,23 @@ import math
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from fusefront.baselines.contract import Baseline, ItemCodes, Losses, RequestBatch
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
+from fusefront.harness.data.module import RequestData
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import RunSpec
 from fusefront.harness.runs.study import Training
 from fusefront.harness.training import module as training_module
 from fusefront.harness.training.build import build_model
-from fusefront.harness.training.fit import device_of, fit, products
+from fusefront.harness.training.fit import Epochs, device_of, fit, products
 from fusefront.harness.training.module import ClickModule, encode_table
 
 
@@ -281,3 +284,26 @@ def test_without_a_cycle_the_rate_is_moved_between_epochs_alone(
     assert isinstance(optimizer, torch.optim.AdamW)
     assert {group["lr"] for group in optimizer.param_groups} == {0.03}
     assert (module.schedule, module.state()["schedule"]) == (None, {})
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_first_stage_reads_train_in_batches_once(
+    model: Baseline, ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch, trained: bool
+) -> None:
+    """A training that goes on after a pause has it in its weights."""
+    rows: list[list[int]] = []
+
+    def first_stage(batches: Any) -> None:
+        rows.extend(  # as often as a model needs
+            [int(r) for b in batches() for r in b.row_ids.flatten() if r >= 0] for _ in range(2)
+        )
+        assert max(len(batch.rows) for batch in batches()) <= 40
+
+    monkeypatch.setattr(model, "first_stage", first_stage)
+    monkeypatch.setattr(pl.Trainer, "fit", lambda *_, **__: None)
+    data = RequestData(ragged, batch_rows=32, max_candidates=8, seed=0)
+    module = ClickModule(model, 45, Training(), data.steps)
+    module.epochs = [{"epoch": 0.0}] * trained
+    fit(module, data, Training(), Epochs.__new__(Epochs), 3)
+    expected = np.asarray(ragged.split("train").row_id).tolist()
+    assert [sorted(part) for part in rows] == ([] if trained else [sorted(expected)] * 2)

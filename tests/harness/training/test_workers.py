@@ -386,3 +386,49 @@ def test_why_a_worker_died_is_read_from_its_code_and_the_kernels_count(
     assert message["passing"] is True
     assert message["reason"] == f"its process ended with code {code}"
     assert message["seconds"] == 2.5
+
+
+@pytest.mark.parametrize(("act", "graces"), [("hang pids", [0.3]), ("die a", [None, None])])
+def test_a_late_worker_is_asked_to_end_and_a_dead_one_is_not(
+    act: str,
+    graces: list[float | None],
+    players: Any,
+    make_cell: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used, end = [], scheduling._end
+
+    def recorded(connection: Connection, of: Any, grace: float | None) -> None:
+        used.append(grace)
+        end(connection, of, grace)
+
+    monkeypatch.setattr(scheduling, "_end", recorded)
+    list(
+        players(1).execute(
+            source(make_cell, act),
+            lambda _: 0.0 if (tmp_path / "pids").exists() else 5.0,
+            grace=0.3,
+        )
+    )
+    assert used == graces
+
+
+@pytest.mark.parametrize("grace", [None, 0.3])
+def test_an_end_leaves_no_process_and_no_zombie(
+    grace: float | None, make_cell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+
+    class Recorder:
+        pid = 77
+
+        def __getattr__(self, name: str) -> Callable[[], None]:
+            return lambda: calls.append(name)
+
+    monkeypatch.setattr(scheduling, "end_tree", lambda *words: calls.append(("ask", *words)))
+    monkeypatch.setattr(scheduling, "kill_tree", lambda pid: calls.append(("kill", pid)))
+    worker: Any = Recorder()
+    scheduling._end(worker, scheduling._Busy(worker, make_cell(), 0.0, None), grace)
+    request = [("ask", 77, 0.3)] if grace else []
+    assert calls == [*request, "kill", ("kill", 77), "join", "close"]
