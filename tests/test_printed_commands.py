@@ -81,6 +81,8 @@ def test_printed_lines_are_read_as_meant(
     name, command, rest = group.resolve_command(Context(group), typed)
     assert (program, name, command is None) == ("fusefront", words[0], False)
     assert command is not None
-    params = command.make_context(name, rest).params
-    assert {key: params[key] for key in expected} == expected
+    params = command.make_context(name, rest).params  # older typers keep a folder as text here
+    folders = {"out", "store"} & expected.keys()
+    read = {key: Path(params[key]) if key in folders else params[key] for key in expected}
+    assert read == expected
     assert "my shop" in map(str, params.values())
