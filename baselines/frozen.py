@@ -33,9 +33,7 @@ class Frozen(NamedTuple):
 
 
 Fit = Callable[[], Frozen]
-Keeper = Callable[
-    [nn.Module, FitVectors, int | None, Fit], Frozen
-]  # the seed is None if none is used
+Keeper = Callable[[nn.Module, FitVectors, int | None, Fit], Frozen]  # seed None: not used
 
 _FITTING: ContextVar[bool] = ContextVar("fitting", default=True)
 _KEEPER: ContextVar[Keeper | None] = ContextVar("keeper", default=None)

@@ -4,7 +4,7 @@ Axes: R requests, K candidates, L history, all padded; N real rows, P real (row,
 codes of a history's role.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -86,6 +86,20 @@ class HistoryPairs(NamedTuple):
         flat = ones.new_zeros(len(self.start) * count)
         counts = flat.index_add(0, self.row * count + bucket, ones).view(-1, count)
         return counts / counts.sum(-1, keepdim=True).clamp(min=1.0)
+
+
+def in_blocks(
+    scores: Callable[[HistoryPairs], Tensor], pairs: HistoryPairs, like: Tensor
+) -> Tensor:
+    """`scores` [P] of all pairs; in blocks of pairs with layers as wide as `like` [., H] where no
+    backward will need them, so that those of all pairs are not held at a time."""
+    if torch.is_grad_enabled():
+        return scores(pairs)
+    parts = (
+        scores(pairs._replace(row=pairs.row[block], code=pairs.code[block]))
+        for block in blocks(len(pairs.row), like)
+    )
+    return torch.cat([like.new_zeros(0), *parts])
 
 
 class Packed:

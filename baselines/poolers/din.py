@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fusefront.baselines.contract import Pooler
-from fusefront.baselines.packed import HistoryPairs, Packed, at_in, blocks
+from fusefront.baselines.packed import HistoryPairs, Packed, at_in, in_blocks
 from fusefront.baselines.poolers.crossed import crossed
 from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive, alive
@@ -91,12 +91,5 @@ class DinPooler(Pooler):
             out: Tensor = self.rest(self.dropout(inner)).squeeze(-1)  # [P]
             return out
 
-        if torch.is_grad_enabled():
-            score = scores(pairs)
-        else:  # nothing is kept for a backward: not all pairs' layers at a time
-            parts = (
-                scores(pairs._replace(row=pairs.row[block], code=pairs.code[block]))
-                for block in blocks(len(pairs.row), from_target)
-            )
-            score = torch.cat([t.new_zeros(0), *parts])
+        score = in_blocks(scores, pairs, from_target)
         return pairs.sums(pairs.softmax(score) if self.softmax else score, h)

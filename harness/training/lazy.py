@@ -43,7 +43,7 @@ class LazyAdamW(torch.optim.AdamW):
             state["exp_avg_sq"] = torch.zeros_like(table)
         state["step"] += 1
         steps = float(state["step"])
-        touched = (gradient.amax(-1) > 0) | (gradient.amin(-1) < 0)  # four times as fast as any(-1)
+        touched = (gradient.amax(-1) != 0) | (gradient.amin(-1) != 0)  # faster than any(-1)
         rows = touched.nonzero().squeeze(-1)  # (U,)
         g = gradient.index_select(0, rows)
         first, second = group["betas"]

@@ -96,6 +96,15 @@ def test_other_groups_decay_without_a_gradient_and_a_table_without_one_stays() -
     torch.testing.assert_close(wide, torch.full((3, 2), 1 - 0.1 * 0.5))
 
 
+def test_a_gradient_that_is_no_number_is_not_passed_over() -> None:
+    """As with any optimiser: the run ends, since its scores are not finite."""
+    table = torch.nn.Parameter(torch.ones(3, 2))
+    optimizer = LazyAdamW([{"params": [table], "lazy": True}], lr=0.1)
+    table.grad = torch.tensor([[0.0, 0.0], [0.0, torch.nan], [0.0, 0.0]])
+    optimizer.step()
+    assert table.isnan().tolist() == [[False, False], [False, True], [False, False]]
+
+
 def test_a_closure_computes_the_gradients_and_its_loss_comes_back() -> None:
     table = torch.nn.Parameter(torch.tensor([[2.0], [3.0]]))
     optimizer = LazyAdamW([{"params": [table], "lazy": True}], lr=0.1, weight_decay=0.0)
