@@ -94,7 +94,7 @@ class AutoInt(Published):
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         fields = select(self.tokens(request), rows)  # [N, F * E]
-        v = torch.unflatten(fields, -1, (self.tokens.count, -1))  # [N, F, E]
+        v = torch.unflatten(fields, 1, (self.tokens.count, -1))  # [N, F, E]
         for layer in self.layers:
             v = layer(v)
         logits = self.out(v.flatten(-2)).squeeze(-1)

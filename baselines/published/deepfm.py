@@ -76,7 +76,7 @@ class DeepFm(Published):
         fields = select(self.tokens(request), rows)  # [N, F * (E + 1)]
         v = torch.unflatten(fields, -1, (self.tokens.count, -1))
         v, w = v[..., :-1], v[..., -1]  # [N, F, E], [N, F]
-        pairs = (v.sum(-2).square() - v.square().sum(-2)).sum(-1) / 2
+        pairs = (v.sum(1).square() - v.square().sum(1)).sum(1) / 2
         logits = w.sum(-1) + pairs + self.deep(v.flatten(-2))
         return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
 

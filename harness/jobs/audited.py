@@ -36,7 +36,9 @@ def audited(store: PreparedDataset) -> AuditReport:
             f"the audit of {store.name!r} ended with code {process.exitcode} before it was done; "
             "free memory and run the same command again"
         )
-    process.join()
+    finally:  # after Ctrl-C nobody waits for it
+        process.kill()
+        process.join()
     if isinstance(result, Exception):
         raise result
     return result
