@@ -12,6 +12,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.processes import follow_parent, start
 
 APART = 500_000  # rows from which on a process is worth its start
+POLL_S = 0.2
 
 
 def audited(store: PreparedDataset) -> AuditReport:
@@ -29,6 +30,8 @@ def audited(store: PreparedDataset) -> AuditReport:
     start(process)
     theirs.close()
     try:
+        while not ours.poll(POLL_S):  # a read would go on after Ctrl-C until the audit has ended
+            pass
         result: AuditReport | Exception = ours.recv()
     except EOFError:
         process.join()
