@@ -89,7 +89,7 @@ class AutoInt(Published):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         code = self.tokens.encode(ids, keep)  # [U, F * E]
-        rows = Rows(code, (ids > 0).unsqueeze(-1))
+        rows = Rows(code, (ids > 0).unsqueeze(1))
         return ItemCodes(Rows(*self.kinds(*rows, events)), rows), no_loss(code)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:

@@ -81,7 +81,7 @@ class Din(Published):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         e = self.tokens(ids, keep)  # [U, D]
-        there = (ids > 0).unsqueeze(-1)
+        there = (ids > 0).unsqueeze(1)
         target = self.pool.prepare_target(e)  # [U, D + H], e first
         typed, some = self.kinds(e, there, events)
         codes = Rows(self.pool.prepare_history(typed), some), Rows(target, there)

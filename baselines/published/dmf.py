@@ -103,7 +103,7 @@ class Dmf(WithContent):
     ) -> tuple[ItemCodes, Tensor]:
         x, _, loss = self.slots(ids, keep)  # [U, S, d], S = id and item fields
         e, g = x.sum(-2), self.content(ids, keep)  # [U, d], [U, C]
-        there = (ids > 0).unsqueeze(-1)
+        there = (ids > 0).unsqueeze(1)
         typed, some = self.kinds(e, there, events)
         like = g if events is None else g[events.item]
         history = Rows(self.pool.attend.history_code(typed, like), some)

@@ -84,7 +84,7 @@ class Make(WithContent):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         x, _, loss = self.slots(ids, keep)  # [U, M, d]
-        v, e, there = x.flatten(1), self.tokens(ids, keep), (ids > 0).unsqueeze(-1)
+        v, e, there = x.flatten(1), self.tokens(ids, keep), (ids > 0).unsqueeze(1)
         asks = [self.content_pool.prepare_target(v), self.pool.prepare_target(e)]
         typed, some = self.kinds(e, there, events)
         past = v if events is None else v[events.item]

@@ -99,7 +99,7 @@ class Momo(Published):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         e = self.tokens(ids, keep)  # [U, D]
-        code = Rows(e, (ids > 0).unsqueeze(-1))
+        code = Rows(e, (ids > 0).unsqueeze(1))
         return ItemCodes(Rows(*self.kinds(*code, events)), code), no_loss(e)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:

@@ -85,7 +85,7 @@ class Muse(WithContent):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         e, g = self.tokens(ids, keep), self.content(ids, keep)  # [U, D], [U, C]
-        item = (ids > 0).unsqueeze(-1)
+        item = (ids > 0).unsqueeze(1)
         there = torch.cat([item, self.content.there(ids, keep)], -1)  # [U, 1 + M]
         target = Rows(torch.cat([e, self.pool.target_code(e, g), g], -1), there)
         typed, _ = self.kinds(e, item, events)

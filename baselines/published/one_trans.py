@@ -87,7 +87,7 @@ class OneTrans(Published):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         e = self.tokens.encode(ids, keep)  # [U, F_item * d]
-        code = Rows(e, (ids > 0).unsqueeze(-1))
+        code = Rows(e, (ids > 0).unsqueeze(1))
         typed, some = self.kinds(*code, events)
         return ItemCodes(Rows(self.enter(typed), some), code), no_loss(e)
 

@@ -96,7 +96,7 @@ class Simcen(Published):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         e = self.tokens.encode(ids, keep)  # [U, F_item * d]
-        code = Rows(e, (ids > 0).unsqueeze(-1))
+        code = Rows(e, (ids > 0).unsqueeze(1))
         return ItemCodes(Rows(*self.kinds(*code, events)), code), no_loss(e)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:

@@ -76,8 +76,8 @@ class SimTier(WithContent):
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
         e, g = self.tokens(ids, keep), self.content(ids, keep)  # [U, D], [U, C]
-        item = (ids > 0).unsqueeze(-1)
-        there = torch.cat([item, self.content.there(ids, keep)], -1)  # [U, 1 + M]
+        item = (ids > 0).unsqueeze(1)
+        there = torch.cat([item, self.content.there(ids, keep)], 1)  # [U, 1 + M]
         target = Rows(torch.cat([self.pool.prepare_target(e), g], -1), there)
         typed, _ = self.kinds(e, item, events)
         if events is not None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fusefront.baselines.contract import Context, gather
+from fusefront.baselines.published.expert_reader import ExpertMixture
 
 NEAR = {"rtol": 1e-6, "atol": 1e-9}
 CASES = {
@@ -412,3 +413,11 @@ def test_what_a_compressor_loses_reaches_the_model(scene):
         _, _, lost = model.slots(ids, None)
     assert float(lost) > 0
     torch.testing.assert_close(loss, lost, rtol=1e-3, atol=0)
+
+
+def test_an_experts_first_weights_lie_within_the_bound_of_its_hidden_width():
+    torch.manual_seed(0)
+    mixture = ExpertMixture(8, 16, 3, 0.0)
+    for weights in (mixture.leave, mixture.shift):
+        largest = float(weights.detach().abs().max())
+        assert 0.8 * 16**-0.5 < largest <= 16**-0.5
